@@ -1,0 +1,289 @@
+"""Every error code: its status, what causes it and what cures it.
+
+The one source for the HTTP status, for the OpenAPI document and for `docs/errors.md`
+(written by `manage.py write_error_docs`; a test keeps them equal).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    status: int
+    cause: str
+    cure: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # Signature
+    "SIGNATURE_MISSING": Entry(
+        401,
+        "The call needs a signature and the request has none (or only one of its two fields).",
+        "Sign it: the answer's Accept-Signature field says which components.",
+    ),
+    "SIGNATURE_MALFORMED": Entry(
+        400,
+        "Signature-Input or Signature is not what RFC 9421 and RFC 9651 say.",
+        "Use a library for the two fields; the message names the place.",
+    ),
+    "SIGNATURE_AMBIGUOUS": Entry(
+        400,
+        "Several signatures, and none or more than one is tagged `datafold`.",
+        'Tag exactly one signature with tag="datafold".',
+    ),
+    "SIGNATURE_TOO_LARGE": Entry(
+        400,
+        "The signature fields are over the limits on bytes, signatures, components or parameters.",
+        "Cover fewer components; send one signature.",
+    ),
+    "COMPONENT_NOT_COVERED": Entry(
+        401,
+        "The signature leaves out a component that the client's profile requires.",
+        "Sign again, covering what details.missing lists.",
+    ),
+    "COMPONENT_UNKNOWN": Entry(
+        401,
+        "A covered component does not exist in this request, or cannot be covered.",
+        "Cover only what the request has; see the message.",
+    ),
+    "ALGORITHM_NOT_ALLOWED": Entry(
+        401,
+        "The algorithm is not one that this server takes.",
+        "Use ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha512 or rsa-v1_5-sha256.",
+    ),
+    "ALGORITHM_MISMATCH": Entry(
+        401,
+        "`alg` is not the algorithm of the registered key.",
+        "Sign with the key's algorithm, or leave `alg` out.",
+    ),
+    "TIMESTAMP_MISSING": Entry(401, "The signature has no `created`.", "Add `created`, Unix seconds."),
+    "TIMESTAMP_IN_FUTURE": Entry(
+        401,
+        "`created` lies ahead of the server's clock by more than the profile's skew.",
+        "Set the client's clock (NTP); details say by how much it is ahead.",
+    ),
+    "SIGNATURE_EXPIRED": Entry(
+        401,
+        "`created` is older than the profile's window, or `expires` has passed.",
+        "Sign just before sending; set the client's clock.",
+    ),
+    "NONCE_MISSING": Entry(
+        401,
+        "The signature has no `nonce` and the profile wants one.",
+        "Add a fresh random nonce to every request.",
+    ),
+    "NONCE_INVALID": Entry(
+        401,
+        "The nonce is too short, too long, or not of the allowed characters.",
+        "Use a UUID4 or 16 random bytes in base64url.",
+    ),
+    "NONCE_REUSED": Entry(
+        401,
+        "The nonce was spent before: a replay, or a retry that was not signed again.",
+        "Sign every attempt anew.",
+    ),
+    "DIGEST_MISSING": Entry(
+        401,
+        "The request has a body and no usable Content-Digest.",
+        "Send Content-Digest: sha-256=:…: and cover it.",
+    ),
+    "DIGEST_MISMATCH": Entry(
+        401,
+        "The body that arrived has another digest than Content-Digest declares.",
+        "Sign the bytes that are really sent; look for a proxy that rewrites bodies.",
+    ),
+    "DIGEST_MALFORMED": Entry(
+        400, "Content-Digest is not a Dictionary of Byte Sequences.", "See RFC 9530: sha-256=:base64:."
+    ),
+    "CLIENT_NOT_FOUND": Entry(
+        401,
+        "No client or key answers to `keyid` (404 where a path names the client).",
+        "Use the client_id or the thumbprint that the registration returned.",
+    ),
+    "CLIENT_SUSPENDED": Entry(403, "An operator suspended the client.", "Ask the operators."),
+    "KEY_NOT_ACTIVE": Entry(
+        403,
+        "The signature holds, and the key is pending, suspended, rejected or retired.",
+        "details.status says which; wait, ask, or sign with the successor.",
+    ),
+    "KEY_EXPIRED": Entry(
+        403,
+        "The signature holds, and the key has expired.",
+        "Register a new key; rotate before the end next time.",
+    ),
+    "KEY_REVOKED": Entry(
+        403, "The signature holds, and the key is revoked.", "Register a new key with an enrolment token."
+    ),
+    "NETWORK_NOT_ALLOWED": Entry(
+        403,
+        "The request comes from outside the client's allowed networks.",
+        "Send it from inside, or have the network added.",
+    ),
+    "SIGNATURE_VERIFICATION_FAILED": Entry(
+        401,
+        "The signature does not hold for this request under any key of the client.",
+        "Compare details.lines with your signature base; POST signatures/inspect shows every step.",
+    ),
+    "REPLAY_CHECK_UNAVAILABLE": Entry(
+        503,
+        "The store of used nonces cannot answer, or does not reach back far enough.",
+        "Sign again and retry after Retry-After seconds.",
+    ),
+    "RAW_TARGET_MISSING": Entry(
+        500, "The application server hides the request target.", "Operators: run DataFold on gunicorn."
+    ),
+    "AUTHORITY_NOT_ALLOWED": Entry(400, "The Host is none of this server's.", "Use the public address."),
+    "REQUEST_MALFORMED": Entry(
+        400, "Method, target or Host cannot be signed for.", "Percent-encode the target; send one Host."
+    ),
+    # Registration and keys
+    "INVALID_PUBLIC_KEY": Entry(
+        422,
+        "The public key is malformed, weak or of an unknown kind.",
+        "Send 64 hexadecimal characters (Ed25519), PEM or JWK of the public key.",
+    ),
+    "INVALID_PRIVATE_KEY": Entry(422, "A private key cannot be used.", "Send it as PEM."),
+    "CLIENT_ALREADY_REGISTERED": Entry(
+        409,
+        "The client_id is taken.",
+        "Rotate the key, ask for an enrolment token, or choose another client_id.",
+    ),
+    "DUPLICATE_PUBLIC_KEY": Entry(
+        409, "The public key is known already; a key is registered once, ever.", "Generate a new key pair."
+    ),
+    "INVALID_METADATA": Entry(
+        422,
+        "The metadata is over its limits; every problem is listed.",
+        "At most 10 keys, values under 256 characters.",
+    ),
+    "REGISTRATION_CLOSED": Entry(403, "The server takes no registrations.", "Ask an operator."),
+    "ENROLMENT_TOKEN_INVALID": Entry(
+        403, "The enrolment token is missing, unknown, used or expired.", "Ask an operator for a new one."
+    ),
+    "KEY_NOT_FOUND": Entry(404, "There is no such key, or you may not see it.", "Check the id."),
+    "KEY_STATE_CONFLICT": Entry(
+        409,
+        "The key is not in a state from which this decision leads, or somebody decided first.",
+        "Reload and decide again.",
+    ),
+    "DECISION_STALE": Entry(409, "The key or its client changed since the operator looked.", "Read details.changes, load the key again, decide again."),
+    "FOUR_EYES_REFUSED": Entry(403, "Under four eyes this operator's approval does not count, or not on these terms.", "Have another operator approve, on the terms in details.agreed."),
+    "REASON_MISSING": Entry(422, "The decision must be explained and was not.", "Send a reason."),
+    "CLIENT_STATE_CONFLICT": Entry(409, "The client is in that state already, or somebody decided first.", "Reload the client and look again."),
+    "SCOPE_MISSING": Entry(
+        403,
+        "The client lacks the scope that this call needs.",
+        "Ask an operator for it; details.scope names it.",
+    ),
+    "ROTATION_INVALID": Entry(
+        400,
+        "A rotation needs two signatures on one request: the old key's and the new key's.",
+        "See docs/protocol.md, Rotation.",
+    ),
+    # Schemas
+    "SCHEMA_EXISTS": Entry(409, "The name, or the version string, is taken.", "Choose another one."),
+    "SCHEMA_NOT_FOUND": Entry(
+        404, "There is no such schema or version, or you may not see it.", "Check name and number."
+    ),
+    "SCHEMA_INCOMPATIBLE": Entry(
+        409,
+        "The new version breaks the schema's compatibility mode; details hold the report.",
+        "Change the document, or the mode.",
+    ),
+    "SCHEMA_INVALID": Entry(
+        422,
+        "The schema document is not valid; every problem is listed with its pointer.",
+        "Mend what details.problems lists.",
+    ),
+    "SCHEMA_TOO_COMPLEX": Entry(
+        422, "The schema is too deep or too large to be judged in bounded time.", "Split it."
+    ),
+    "SCHEMA_BLOCKED": Entry(
+        403,
+        "An operator blocked the schema; the reason is given.",
+        "Use another schema or ask the operators.",
+    ),
+    "SCHEMA_FORBIDDEN": Entry(
+        403, "The client may not write this schema.", "Ask its owner to be added as a writer."
+    ),
+    "SCHEMA_REFERENCED": Entry(409, "Other schemas refer to it.", "Change those first; details list them."),
+    "CONVERSION_IMPOSSIBLE": Entry(
+        422, "The version cannot be written in the format asked for.", "Ask for one that details.possible lists."
+    ),
+    "TASK_NOT_FOUND": Entry(
+        404, "There is no such task, or somebody else started it.", "Check the id and who signs."
+    ),
+    "TASK_STATE_CONFLICT": Entry(
+        409, "The task is not in a state that allows this.", "Read its state with GET tasks/{id}."
+    ),
+    # Requests in general
+    "INVALID_REQUEST": Entry(400, "The request does not make sense as it stands.", "See the message."),
+    "MALFORMED_JSON": Entry(
+        400,
+        "The body is not JSON, or JSON that is refused (duplicate names, NaN, too deep).",
+        "Send valid JSON in UTF-8.",
+    ),
+    "VALIDATION_FAILED": Entry(
+        422, "The body is well-formed and its content is not valid.", "Mend what details.fields lists."
+    ),
+    "NOT_AUTHENTICATED": Entry(
+        401, "The call needs an authenticated caller.", "Sign the request, or send an operator token."
+    ),
+    "PERMISSION_DENIED": Entry(403, "The caller is known and may not do this.", "Ask an operator."),
+    "NOT_FOUND": Entry(
+        404, "There is nothing at this path, or you may not see it.", "Check the path: /docs lists all."
+    ),
+    "METHOD_NOT_ALLOWED": Entry(
+        405, "The path does not take this method.", "The Allow field lists those it takes."
+    ),
+    "NOT_ACCEPTABLE": Entry(406, "The answer can only be JSON.", "Accept application/json."),
+    "LENGTH_REQUIRED": Entry(411, "The body came in chunks without a length.", "Send Content-Length."),
+    "BODY_TOO_LARGE": Entry(413, "The body is over the limit.", "Send less; details.limit says how much."),
+    "UNSUPPORTED_MEDIA_TYPE": Entry(
+        415, "The body is not of a media type that the call takes.", "Send application/json."
+    ),
+    "RATE_LIMITED": Entry(429, "Too many requests.", "Wait for Retry-After seconds."),
+    "INTERNAL_ERROR": Entry(
+        500,
+        "The server failed; the operators find it by the request id.",
+        "Try again; report the request id.",
+    ),
+    "SERVICE_UNAVAILABLE": Entry(
+        503, "A part of the server is away.", "Try again after Retry-After seconds."
+    ),
+}
+
+
+def status_of(code: str) -> int:
+    entry = CATALOGUE.get(code)
+    return entry.status if entry else 400
+
+
+def error_docs() -> str:
+    """docs/errors.md: a row for each code."""
+    rows = [f"| `{code}` | {entry.status} | {entry.cause} | {entry.cure} |" for code, entry in CATALOGUE.items()]
+    return "\n".join(
+        [
+            "# Error codes",
+            "",
+            "Every refusal has the same shape, with a stable `code`:",
+            "",
+            "```json",
+            '{"success": false, "data": null,',
+            ' "error": {"code": "NONCE_REUSED", "message": "…", "status": 401, "details": {}},',
+            ' "meta": {"timestamp": "…Z", "request_id": "…", "path": "/api/v1/…"}}',
+            "```",
+            "",
+            "`message` is for a person: what happened, why, what to do now. `details` is for a program. "
+            "A 401 carries `WWW-Authenticate: Signature` and an `Accept-Signature` field that says what to sign; "
+            "a 429 or 503 carries `Retry-After`. Give the `request_id` to the operators: they find the refusal by it.",
+            "",
+            "| code | status | cause | cure |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "This page is written by `manage.py write_error_docs`; do not edit it.",
+            "",
+        ]
+    )

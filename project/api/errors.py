@@ -1,0 +1,139 @@
+"""The one place where refusals become HTTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from keys.httpsig import SignatureError
+from project.api.catalogue import status_of
+from project.api.demand import demand_for
+from project.api.envelope import ErrorResponse, json_failure
+from project.context import current_context
+from project.errors import DomainError
+
+log = logging.getLogger(__name__)
+
+# DRF's own exceptions, by their class; everything else of DRF is INVALID_REQUEST.
+_DRF_CODES: list[tuple[type[exceptions.APIException], str]] = [
+    (exceptions.ValidationError, "VALIDATION_FAILED"),
+    (exceptions.ParseError, "MALFORMED_JSON"),
+    (exceptions.NotAuthenticated, "SIGNATURE_MISSING"),
+    (exceptions.AuthenticationFailed, "NOT_AUTHENTICATED"),
+    (exceptions.PermissionDenied, "PERMISSION_DENIED"),
+    (exceptions.NotFound, "NOT_FOUND"),
+    (exceptions.MethodNotAllowed, "METHOD_NOT_ALLOWED"),
+    (exceptions.NotAcceptable, "NOT_ACCEPTABLE"),
+    (exceptions.UnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE"),
+    (exceptions.Throttled, "RATE_LIMITED"),
+]
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: every refusal in the envelope; None (a 500) for what is no refusal."""
+    code, message, details, status = _describe(error)
+    if not code:
+        return None
+    set_rollback()
+    current_context().log_fields["error_code"] = code
+    request = context["request"]
+    response = ErrorResponse(
+        {"code": code, "message": message, "status": status, "details": details},
+        path=request.path,
+        status=status,
+    )
+    _add_fields(response, error, status, details, request)
+    return response
+
+
+def _describe(error: Exception) -> tuple[str, str, dict[str, Any], int]:
+    if isinstance(error, SignatureError | DomainError):
+        return error.code, error.message, dict(error.details), status_of(error.code)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if not isinstance(error, exceptions.APIException):
+        return "", "", {}, 500
+    code = next((code for kind, code in _DRF_CODES if isinstance(error, kind)), "INVALID_REQUEST")
+    if isinstance(error, exceptions.ValidationError):
+        return code, _fields_message(error.detail), {"fields": error.detail}, status_of(code)
+    if isinstance(error, exceptions.NotAuthenticated):
+        message = (
+            "This call needs a signed request. Sign it as RFC 9421 says; the answer's Accept-Signature field names the "
+            "components and parameters."
+        )
+        return code, message, {}, 401
+    details = {"retry_after": int(error.wait or 1)} if isinstance(error, exceptions.Throttled) else {}
+    return code, str(error.detail), details, error.status_code
+
+
+def _fields_message(detail: Any) -> str:
+    if isinstance(detail, dict):
+        return (
+            "The content is not valid: "
+            + "; ".join(f"{name}: {_first(value)}" for name, value in detail.items())[:800]
+        )
+    return "The content is not valid: " + _first(detail)
+
+
+def _first(value: Any) -> str:
+    while isinstance(value, list | dict) and value:
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    return str(value)
+
+
+def _add_fields(
+    response: Response, error: Exception, status: int, details: Mapping[str, Any], request: Any
+) -> None:
+    if status == 401:
+        response["WWW-Authenticate"] = "Signature"
+        response["Accept-Signature"] = demand_for(request)
+    if status in (429, 503):
+        response["Retry-After"] = str(details.get("retry_after", 1))
+    if getattr(error, "code", "").startswith("DIGEST_"):
+        response["Want-Content-Digest"] = "sha-256=10, sha-512=5"
+    if isinstance(error, exceptions.MethodNotAllowed):
+        view = request.parser_context.get("view") if getattr(request, "parser_context", None) else None
+        if view is not None:
+            response["Allow"] = ", ".join(view.allowed_methods)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler400; a Host that is not ours ends here."""
+    return json_failure(
+        request,
+        "INVALID_REQUEST",
+        "The request cannot be processed as it stands. Check its Host and path.",
+        400,
+    )
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler403."""
+    return json_failure(request, "PERMISSION_DENIED", "You may not do this.", 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler404."""
+    return json_failure(
+        request, "NOT_FOUND", f"There is nothing at {request.path[:200]}. All calls are listed at /docs.", 404
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Django's handler500."""
+    return json_failure(
+        request,
+        "INTERNAL_ERROR",
+        "The server failed on this request. Try again; if it stays, tell the operators the request id.",
+        500,
+    )

@@ -1,0 +1,69 @@
+"""JSON as strictly as signed content deserves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any, NoReturn
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+MAX_DEPTH = 64
+
+
+class StrictJSONParser(JSONParser):
+    """Refuses duplicate names, NaN and Infinity, and nesting over `MAX_DEPTH`.
+
+    Two readers of one signed document must not see two different values.
+    """
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        raw = stream.read()
+        try:
+            text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+            _check_depth(text)
+            return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        except UnicodeDecodeError as error:
+            raise ParseError("The body is not UTF-8.") from error
+        except (ValueError, RecursionError) as error:
+            raise ParseError(f"The body is not valid JSON: {str(error)[:200]}.") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {twice[:80]!r} occurs twice in one object")
+    return result
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"it is nested over {MAX_DEPTH} levels deep")
+        elif character in "]}":
+            depth -= 1

@@ -1,0 +1,19 @@
+"""Everything under /api/v1/, and under /api/ as its alias."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+
+from keys.api.urls import urlpatterns as keys_urlpatterns
+from project.api.routes import route
+from project.api.system import AuthMeView, AuthStatusView, AuthTestView, SystemStatusView
+from schemas.api.urls import urlpatterns as schemas_urlpatterns
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *route("system/status", SystemStatusView.as_view(), "system-status"),
+    *route("auth/status", AuthStatusView.as_view(), "auth-status"),
+    *route("auth/me", AuthMeView.as_view(), "auth-me"),
+    *route("auth/test", AuthTestView.as_view(), "auth-test"),
+    *keys_urlpatterns,
+    *schemas_urlpatterns,
+]

@@ -1,0 +1,329 @@
+"""Every setting of the server, read once from the environment by typed readers.
+
+Nothing here fails open: development mode, a switched-off check or a missing secret is an
+explicit choice of the environment, and `project/checks.py` refuses the risky combinations.
+Every variable is named and explained in `.env.example`. Append `_FILE` to a variable's name
+to have its value read from that file (secrets).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from environs import FileAwareEnv, validate
+
+from project.unfold_config import UNFOLD as UNFOLD
+from project.version import VERSION as RELEASE
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = FileAwareEnv(strip_whitespace=True)
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+# --- Application -----------------------------------------------------------------------------
+
+APP_NAME: str = env.str("APP_NAME", "DataFold")
+VERSION: str = env.str("VERSION", RELEASE)
+HOST: str = env.str("HOST", "127.0.0.1")
+PORT: int = env.int("PORT", 8000)
+DATA_DIR: Path = BASE_DIR / env.str("DATA_DIR", ".data")
+
+DATAFOLD_DEVELOPMENT: bool = env.bool("DATAFOLD_DEVELOPMENT", False)
+DEBUG: bool = env.bool("DEBUG", False)
+SECRET_KEY: str = env.str("SECRET_KEY", validate=validate.Length(min=32))
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "project.apps.AdminConfig",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "import_export",
+    "project.apps.ProjectConfig",
+    "accounts.apps.AccountsConfig",
+    "keys.apps.KeysConfig",
+    "schemas.apps.SchemasConfig",
+]
+
+MIDDLEWARE = [
+    "project.middleware.context.RequestContextMiddleware",
+    "project.middleware.body.BodyLimitMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Parts: database, Redis, Celery, mail ------------------------------------------------------
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    # IMMEDIATE takes the write lock when a transaction begins, so two workers queue for
+    # it (`timeout` seconds) instead of one failing in the middle with "database is locked".
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+
+DATABASES: dict[str, Any] = {
+    "default": env.dj_db_url(
+        "DATABASE_URL",
+        f"sqlite:///{DATA_DIR / 'datafold.sqlite3'}",
+        conn_max_age=env.int("DATABASE_CONN_MAX_AGE", 60),
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"].setdefault("OPTIONS", {}).update(SQLITE_OPTIONS)
+
+REDIS_URL: str = env.str("REDIS_URL", "")
+REDIS_TIMEOUT_SECONDS: float = env.float("REDIS_TIMEOUT_SECONDS", 1.0)
+CACHES: dict[str, Any] = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "df"}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    )
+}
+
+CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_ALWAYS_EAGER: bool = not CELERY_BROKER_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_TIMEZONE = "UTC"
+
+EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "datafold@localhost")
+
+# --- DataFold ----------------------------------------------------------------------------------
+
+DATAFOLD_SERVER_URL: str = env.str("DATAFOLD_SERVER_URL", "").rstrip("/")
+DATAFOLD_PUBLIC_ORIGINS: list[str] = env.list(
+    "DATAFOLD_PUBLIC_ORIGINS", [DATAFOLD_SERVER_URL] if DATAFOLD_SERVER_URL else []
+)
+DATAFOLD_TRUSTED_PROXIES: list[str] = env.list("DATAFOLD_TRUSTED_PROXIES", [])
+DATAFOLD_CLIENT_ID: str = env.str("DATAFOLD_CLIENT_ID", "")
+DATAFOLD_ENABLE_AUTH: bool = env.bool("DATAFOLD_ENABLE_AUTH", True)
+DATAFOLD_REQUIRE_AUTH: bool = env.bool("DATAFOLD_REQUIRE_AUTH", True)
+DATAFOLD_REGISTRATION_POLICY: str = env.str(
+    "DATAFOLD_REGISTRATION_POLICY",
+    "approval",
+    validate=validate.OneOf(["approval", "open", "invite", "closed"]),
+)
+DATAFOLD_DEFAULT_PROFILE: str = env.str(
+    "DATAFOLD_DEFAULT_PROFILE", "standard", validate=validate.OneOf(["strict", "standard", "lenient"])
+)
+DATAFOLD_DEFAULT_SCOPES: list[str] = env.list(
+    "DATAFOLD_DEFAULT_SCOPES", ["schemas:read", "schemas:write", "keys:rotate"]
+)
+DATAFOLD_FOUR_EYES: bool = env.bool("DATAFOLD_FOUR_EYES", False)
+DATAFOLD_KEY_LIFETIME_DAYS: int = env.int("DATAFOLD_KEY_LIFETIME_DAYS", 365, validate=validate.Range(min=1))
+DATAFOLD_PENDING_LIFETIME_DAYS: int = env.int("DATAFOLD_PENDING_LIFETIME_DAYS", 30)
+DATAFOLD_ROTATION_GRACE_SECONDS: int = env.int("DATAFOLD_ROTATION_GRACE_SECONDS", 86_400)
+DATAFOLD_RETIRE_QUIET_MINUTES: int = env.int("DATAFOLD_RETIRE_QUIET_MINUTES", 60, validate=validate.Range(min=0))
+DATAFOLD_USAGE_DAYS: int = env.int("DATAFOLD_USAGE_DAYS", 90, validate=validate.Range(min=8))
+DATAFOLD_REFUSAL_DAYS: int = env.int("DATAFOLD_REFUSAL_DAYS", 7, validate=validate.Range(min=1))
+DATAFOLD_OPERATORS_EMAIL: list[str] = env.list("DATAFOLD_OPERATORS_EMAIL", [])
+DATAFOLD_SUMMARY_HOUR: int = env.int("DATAFOLD_SUMMARY_HOUR", 6, validate=validate.Range(min=0, max=23))
+DATAFOLD_SIGN_RESPONSES: bool = env.bool("DATAFOLD_SIGN_RESPONSES", False)
+DATAFOLD_MAX_BODY_BYTES: int = env.int("DATAFOLD_MAX_BODY_BYTES", 1_048_576)
+DATAFOLD_REPLAY_FALLBACK: str = env.str(
+    "DATAFOLD_REPLAY_FALLBACK", "refuse", validate=validate.OneOf(["refuse", "database"])
+)
+DATAFOLD_RATE_LIMIT_PER_MINUTE: int = env.int("DATAFOLD_RATE_LIMIT_PER_MINUTE", 6000)
+DATAFOLD_ANONYMOUS_RATE: str = env.str("DATAFOLD_ANONYMOUS_RATE", "600/minute")
+DATAFOLD_REGISTRATION_RATE: str = env.str("DATAFOLD_REGISTRATION_RATE", "60/minute")
+DATAFOLD_VERIFY_RATE: str = env.str("DATAFOLD_VERIFY_RATE", "120/minute")
+DATAFOLD_METRICS_NETWORKS: list[str] = env.list("DATAFOLD_METRICS_NETWORKS", ["127.0.0.0/8", "::1/128"])
+DATAFOLD_ENCRYPTION_KEYS: list[str] = env.list("DATAFOLD_ENCRYPTION_KEYS", [])
+DATAFOLD_REFUSAL_LINES: bool = env.bool("DATAFOLD_REFUSAL_LINES", False)
+DATAFOLD_DIRECTORY_TTL_SECONDS: float = env.float("DATAFOLD_DIRECTORY_TTL_SECONDS", 10.0)
+DATAFOLD_DIRECTORY_SIZE: int = env.int("DATAFOLD_DIRECTORY_SIZE", 20_000)
+
+DATAFOLD_COMPATIBILITY: str = env.str(
+    "DATAFOLD_COMPATIBILITY",
+    "BACKWARD",
+    validate=validate.OneOf(
+        [
+            "NONE",
+            "BACKWARD",
+            "BACKWARD_TRANSITIVE",
+            "FORWARD",
+            "FORWARD_TRANSITIVE",
+            "FULL",
+            "FULL_TRANSITIVE",
+        ]
+    ),
+)
+DATAFOLD_COMPATIBILITY_POLICY: str = env.str(
+    "DATAFOLD_COMPATIBILITY_POLICY", "exact", validate=validate.OneOf(["exact", "lenient"])
+)
+DATAFOLD_SCHEMA_CACHE_SECONDS: float = env.float("DATAFOLD_SCHEMA_CACHE_SECONDS", 2.0)
+DATAFOLD_MAX_UPLOAD_BYTES: int = env.int("DATAFOLD_MAX_UPLOAD_BYTES", 1024**3)
+DATAFOLD_UPLOAD_DAYS: int = env.int("DATAFOLD_UPLOAD_DAYS", 7)
+
+SIGNATURE_CACHE_ENABLED: bool = env.bool("SIGNATURE_CACHE_ENABLED", True)
+SIGNATURE_CACHE_TTL: int = env.int("SIGNATURE_CACHE_TTL", 300)
+SIGNATURE_CACHE_SIZE: int = env.int("SIGNATURE_CACHE_SIZE", 1000)
+
+# --- Operators ---------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 12}  # type: ignore[assignment]
+LOGIN_URL = "admin:login"
+
+SESSION_COOKIE_AGE: int = env.int("SESSION_COOKIE_AGE", 8 * 3600)
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", DATAFOLD_PUBLIC_ORIGINS)
+
+# Plain http is a choice of development; everywhere else cookies are for TLS only.
+SESSION_COOKIE_SECURE: bool = not DATAFOLD_DEVELOPMENT
+CSRF_COOKIE_SECURE: bool = not DATAFOLD_DEVELOPMENT
+SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", 0 if DATAFOLD_DEVELOPMENT else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DATAFOLD_DEVELOPMENT
+SECURE_HSTS_PRELOAD = not DATAFOLD_DEVELOPMENT
+SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", not DATAFOLD_DEVELOPMENT)
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- REST ----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.authentication.SignatureAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["project.api.permissions.IsSigned"],
+    "DEFAULT_RENDERER_CLASSES": ["project.api.envelope.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["project.api.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "project.api.pagination.EnvelopeCursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "project.api.openapi.EnvelopeAutoSchema",
+    "EXCEPTION_HANDLER": "project.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "DataFold API",
+    "DESCRIPTION": (
+        "Machines prove who they are by signing every request (RFC 9421). Every answer has the same envelope: "
+        "`success`, `data`, `error`, `meta`. Every error code is explained in docs/errors.md."
+    ),
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "PREPROCESSING_HOOKS": ["project.api.openapi.only_versioned_paths"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+# --- Admin ---------------------------------------------------------------------------------------
+
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
+IMPORT_EXPORT_SKIP_ADMIN_LOG = True
+
+# --- Time, language, static files ----------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT: Path = BASE_DIR / env.str("STATIC_ROOT", str(DATA_DIR / "static"))
+WHITENOISE_USE_FINDERS: bool = DATAFOLD_DEVELOPMENT
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DATAFOLD_DEVELOPMENT
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+
+# --- Logs ------------------------------------------------------------------------------------------
+
+LOG_LEVEL: str = env.str("LOG_LEVEL", "INFO").upper()
+LOG_FORMAT: str = env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "text"]))
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_context": {"()": "project.logs.RequestContextFilter"}},
+    "formatters": {
+        "json": {"()": "project.logs.JsonFormatter"},
+        "text": {"()": "project.logs.TextFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+            "formatter": LOG_FORMAT,
+            "filters": ["request_context"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "CRITICAL"},  # the access log says it already, once
+        "django.server": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,31 @@
+"""Every path of the server."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from project import health
+from project.metrics import metrics_view
+from project.pages import home
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home, name="home"),
+    path("api/v1/", include("project.api.urls")),
+    path("api/", include("project.api.urls")),
+    path("admin/", admin.site.urls),
+    re_path(r"^health/?$", health.summary, name="health"),
+    re_path(r"^health/live/?$", health.live, name="health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    re_path(r"^health/detailed/?$", health.detailed, name="health-detailed"),
+    path("metrics", metrics_view, name="metrics"),
+    path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    re_path(r"^redoc/?$", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+]
+
+handler400 = "project.api.errors.bad_request"
+handler403 = "project.api.errors.permission_denied"
+handler404 = "project.api.errors.not_found"
+handler500 = "project.api.errors.server_error"

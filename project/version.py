@@ -1,0 +1,3 @@
+"""The release of the server."""
+
+VERSION = "0.1.0"
