@@ -1,0 +1,36 @@
+"""`bootstrap`: what a new installation needs before anybody can sign in."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.bootstrap import ensure_operator
+
+
+class Command(BaseCommand):
+    help = "Create the operator account `admin` with a random password, if there is no operator yet."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help="also register example clients and schemas, to look at (development mode only)",
+        )
+
+    def handle(self, *args: Any, demo: bool = False, **options: Any) -> None:
+        operator = ensure_operator()
+        self.stdout.write(str(operator) if operator else "There is an operator already; nothing to do.")
+        if demo:
+            self._demo()
+
+    def _demo(self) -> None:
+        if not settings.DATAFOLD_DEVELOPMENT:
+            raise CommandError("Example data is for development: set DATAFOLD_DEVELOPMENT=true to ask for it.")
+        from project.demo import create_demo
+
+        for line in create_demo():
+            self.stdout.write(line)

@@ -1,0 +1,17 @@
+from accounts.models.audit import AuditEvent
+from accounts.models.checkpoint import AuditCheckpoint, AuditSeal
+from accounts.models.client import Client, ClientStatus, Profile, Scope
+from accounts.models.job import JobRun
+from accounts.models.user import User
+
+__all__ = [
+    "AuditCheckpoint",
+    "AuditEvent",
+    "AuditSeal",
+    "Client",
+    "ClientStatus",
+    "JobRun",
+    "Profile",
+    "Scope",
+    "User",
+]
