@@ -1,0 +1,138 @@
+"""HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530), verified and made.
+
+Pure: no framework, no clock, no input or output. Time comes in as seconds since the epoch; whatever is
+refused is a :class:`SignatureError` with a stable ``code``, a ``message`` for people and ``details``.
+"""
+
+from . import sf
+from .accept import SignatureRequest, accept_signature_for, parse_accept_signature, wanted_components
+from .base import build_base, line_digests, signature_base
+from .causes import Cause, find_cause
+from .checks import (
+    check_algorithm,
+    check_authority,
+    check_coverage,
+    check_keyid,
+    check_nonce,
+    check_parameters,
+    check_time,
+    missing_components,
+    nonce_expiry,
+)
+from .components import STRUCTURED_FIELDS, Component, Components
+from .digest import WANT_CONTENT_DIGEST, check_content_digest, check_digest, content_digest
+from .errors import (
+    AlgorithmMismatch,
+    AlgorithmNotAllowed,
+    AuthorityNotAllowed,
+    ComponentNotCovered,
+    ComponentUnknown,
+    DigestMalformed,
+    DigestMismatch,
+    DigestMissing,
+    InvalidPrivateKey,
+    InvalidPublicKey,
+    KeyIdMissing,
+    KeyNotFound,
+    NonceInvalid,
+    NonceMissing,
+    RequestMalformed,
+    SignatureAmbiguous,
+    SignatureError,
+    SignatureExpired,
+    SignatureMalformed,
+    SignatureMissing,
+    SignatureTooLarge,
+    SignatureVerificationFailed,
+    StructuredFieldError,
+    TimestampInFuture,
+    TimestampMissing,
+)
+from .explain import Check, Inspection, describe, inspect
+from .keys import PublicKey, load_public_key
+from .message import Message, Request, Response, fields_from_lines, normalise_authority
+from .policy import ALGORITHMS, PROFILES, Limits, NonceRule, Policy, Requirement, one_of
+from .signatures import UnverifiedSignature, parse_signatures, select_signature
+from .signing import PrivateKey, sign
+from .verify import HasPublicKey, Verified, check_signature, verify
+
+__all__ = [
+    "ALGORITHMS",
+    "PROFILES",
+    "STRUCTURED_FIELDS",
+    "WANT_CONTENT_DIGEST",
+    "AlgorithmMismatch",
+    "AlgorithmNotAllowed",
+    "AuthorityNotAllowed",
+    "Cause",
+    "Check",
+    "Component",
+    "ComponentNotCovered",
+    "ComponentUnknown",
+    "Components",
+    "DigestMalformed",
+    "DigestMismatch",
+    "DigestMissing",
+    "HasPublicKey",
+    "Inspection",
+    "InvalidPrivateKey",
+    "InvalidPublicKey",
+    "KeyIdMissing",
+    "KeyNotFound",
+    "Limits",
+    "Message",
+    "NonceInvalid",
+    "NonceMissing",
+    "NonceRule",
+    "Policy",
+    "PrivateKey",
+    "PublicKey",
+    "Request",
+    "RequestMalformed",
+    "Requirement",
+    "Response",
+    "SignatureAmbiguous",
+    "SignatureError",
+    "SignatureExpired",
+    "SignatureMalformed",
+    "SignatureMissing",
+    "SignatureRequest",
+    "SignatureTooLarge",
+    "SignatureVerificationFailed",
+    "StructuredFieldError",
+    "TimestampInFuture",
+    "TimestampMissing",
+    "UnverifiedSignature",
+    "Verified",
+    "accept_signature_for",
+    "build_base",
+    "check_algorithm",
+    "check_authority",
+    "check_content_digest",
+    "check_coverage",
+    "check_digest",
+    "check_keyid",
+    "check_nonce",
+    "check_parameters",
+    "check_signature",
+    "check_time",
+    "content_digest",
+    "describe",
+    "fields_from_lines",
+    "find_cause",
+    "inspect",
+    "line_digests",
+    "load_public_key",
+    "missing_components",
+    "nonce_expiry",
+    "normalise_authority",
+    "one_of",
+    "parse_accept_signature",
+    "parse_signatures",
+    "select_signature",
+    "sf",
+    "sign",
+    "signature_base",
+    "verify",
+    "wanted_components",
+]

@@ -1,0 +1,203 @@
+"""Why a signature does not verify: a bounded search through the mistakes that people really make.
+
+Each candidate is the same request as the signer may have seen it. If the signature holds for one of them, the
+difference is the cause. At most :data:`MAX_CANDIDATES` checks with one key, so the cost has an end.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import quote, unquote
+
+from .base import signature_base
+from .components import STRUCTURED_FIELDS
+from .digest import content_digest
+from .errors import SignatureError
+from .keys import PublicKey
+from .message import Request
+from .signatures import UnverifiedSignature
+
+MAX_CANDIDATES = 24
+
+_TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
+_DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A stable ``code`` for tools and a ``message`` for people: what differs, and what to do."""
+
+    code: str
+    message: str
+
+
+def find_cause(
+    signature: UnverifiedSignature,
+    request: Request,
+    keys: Sequence[PublicKey],
+    structured_fields: Mapping[str, str] = STRUCTURED_FIELDS,
+) -> Cause | None:
+    """The mistake that explains why ``signature`` does not verify; None if it is none of the known ones.
+
+    Tells nothing that the signer does not know: a candidate holds only if the signer's own key made it.
+    """
+    key = next((key for key in keys if signature.alg in (None, key.algorithm)), None)
+    if key is None:
+        return None
+    bases = _bases(signature, request, structured_fields)
+    for cause, base in islice(bases, MAX_CANDIDATES):
+        if key.verify(signature.raw_signature, base):
+            return cause
+    return None
+
+
+def _bases(
+    signature: UnverifiedSignature, request: Request, structured_fields: Mapping[str, str]
+) -> Iterator[tuple[Cause, bytes]]:
+    yield from _other_encodings(signature, request, structured_fields)
+    for cause, changes in _variants(signature, request):
+        try:
+            variant = _variant(request, changes)
+            yield cause, signature_base(signature, variant, structured_fields)
+        except SignatureError:
+            continue
+
+
+def _variant(request: Request, changes: Mapping[str, Any]) -> Request:
+    kept = ("method", "raw_target", "scheme", "authority", "fields", "body", "has_body", "lines", "trailers")
+    return Request(**{name: changes.get(name, getattr(request, name)) for name in kept})
+
+
+def _variants(signature: UnverifiedSignature, request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
+    names = signature.components.names
+    if names & _TARGET_COMPONENTS:
+        yield from _other_origins(request)
+        yield from _other_targets(request)
+    if "@method" in names:
+        yield from _other_methods(request)
+    yield from _other_fields(signature, request)
+
+
+def _other_origins(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
+    server = f"{request.scheme}://{request.authority}"
+    other_scheme = "http" if request.scheme == "https" else "https"
+    port = _DEFAULT_PORT[request.scheme]
+    authorities = [request.fields.get("host", ""), request.fields.get("x-forwarded-host", "")]
+    origins = [
+        (other_scheme, request.authority),
+        (request.scheme, f"{request.authority}:{port}"),
+        *((scheme, each) for each in authorities for scheme in (request.scheme, other_scheme) if each),
+    ]
+    for scheme, authority in dict.fromkeys(origins):
+        if (scheme, authority) == (request.scheme, request.authority):
+            continue
+        signed = f"{scheme}://{authority}"
+        yield (
+            Cause(
+                "OTHER_ORIGIN",
+                f"You signed {signed}, this server is {server}. Sign the address as the server knows it; "
+                "if a proxy stands between, let it pass on scheme and host, or set the public origin here.",
+            ),
+            {"scheme": scheme, "authority": authority},
+        )
+
+
+def _other_targets(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
+    if not request.raw_target.startswith("/"):
+        return
+    path, mark, query = request.raw_target.partition("?")
+    targets = [
+        ("TRAILING_SLASH", path.removesuffix("/") if path.endswith("/") else f"{path}/", query),
+        ("PERCENT_ENCODING", unquote(path), query),
+        ("PERCENT_ENCODING", quote(unquote(path), safe="/~:@!$&'()*+,;="), query),
+        ("PERCENT_ENCODING", path, query.replace("+", "%20")),
+        ("PERCENT_ENCODING", path, query.replace("%20", "+")),
+        ("PERCENT_ENCODING", path, unquote(query)),
+        ("QUERY_MISSING", path, ""),
+        ("DOUBLE_SLASH", re.sub(r"/{2,}", "/", path), query),
+    ]
+    for code, other_path, other_query in targets:
+        target = f"{other_path}?{other_query}" if other_query else other_path
+        if target != request.raw_target and (target or mark):
+            yield (
+                Cause(
+                    code,
+                    f"You signed the target {target}, but {request.raw_target} arrived. "
+                    "Sign exactly the bytes that are sent; a proxy or HTTP library may have rewritten them.",
+                ),
+                {"raw_target": target},
+            )
+
+
+def _other_methods(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
+    for method in dict.fromkeys((request.method.upper(), request.method.lower(), "GET", "HEAD", "POST")):
+        if method != request.method:
+            yield (
+                Cause("OTHER_METHOD", f"You signed the method {method}, {request.method} arrived."),
+                {"method": method},
+            )
+
+
+def _other_fields(signature: UnverifiedSignature, request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
+    for component in signature.components:
+        value = request.fields.get(component.name)
+        if value is None:
+            continue
+        for code, other in _other_values(component.name, value, request):
+            if other != value:
+                yield (
+                    Cause(
+                        code,
+                        f"You signed {component.name} with the value {other}, {value} arrived. "
+                        "Sign the field exactly as it is sent.",
+                    ),
+                    {"fields": {**request.fields, component.name: other}},
+                )
+
+
+def _other_values(name: str, value: str, request: Request) -> Iterator[tuple[str, str]]:
+    if name == "content-digest":
+        yield "OTHER_DIGEST", content_digest(request.body)
+        yield "OTHER_DIGEST", content_digest(request.body, ("sha-512",))
+    elif name == "content-type":
+        yield "OTHER_CONTENT_TYPE", value.partition(";")[0].rstrip()
+        yield "OTHER_CONTENT_TYPE", f"{value}; charset=utf-8"
+    elif "," in value:
+        parts = [part.strip(" \t") for part in value.split(",")]
+        yield "FIELD_COMBINED", ", ".join(parts)
+        yield "FIELD_COMBINED", ",".join(parts)
+
+
+def _other_encodings(
+    signature: UnverifiedSignature, request: Request, structured_fields: Mapping[str, str]
+) -> Iterator[tuple[Cause, bytes]]:
+    """The right base, but not as RFC 9421 section 2.5 wants it signed."""
+    try:
+        base = signature_base(signature, request, structured_fields)
+    except SignatureError:
+        return
+    params = f'"@signature-params": {signature.params_text}'.encode("ascii")
+    labelled = f'"@signature-params": {signature.label}={signature.params_text}'.encode("ascii")
+    yield (
+        Cause("FINAL_NEWLINE", "You signed the base with a line feed at its end; there is none."),
+        base + b"\n",
+    )
+    yield (
+        Cause("CRLF", "You signed the base with CRLF line ends; they are single LFs."),
+        base.replace(b"\n", b"\r\n"),
+    )
+    yield (
+        Cause(
+            "LABEL_IN_BASE",
+            "You signed the label as a part of @signature-params; it does not belong there.",
+        ),
+        base.removesuffix(params) + labelled,
+    )
+    for algorithm in ("sha256", "sha512"):
+        yield (
+            Cause("HASHED_BASE", f"You signed the {algorithm} of the base; sign the base itself."),
+            hashlib.new(algorithm, base).digest(),
+        )

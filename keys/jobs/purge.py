@@ -1,0 +1,48 @@
+"""Forgetting what has no use any more, a bounded batch at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from accounts.jobs import Counts
+from keys.models import KeyUsage, RateCounter, Refusal, RefusalCount, SpentNonce
+
+BATCH = 1000
+
+
+def purge_replay_memory(now: datetime) -> Counts:
+    """Nonces that no fresh signature can carry any more, and rates of windows long over.
+
+    A minute later than need be: another machine's clock may be behind this one's.
+    """
+    late = now - timedelta(minutes=1)
+    return {
+        "nonces": delete_in_batches(SpentNonce.objects.filter(expires_at__lt=late)),
+        "rates": delete_in_batches(RateCounter.objects.filter(window__lt=int(late.timestamp()) - 86_400)),
+    }
+
+
+def purge_statistics(now: datetime) -> Counts:
+    """Refusals and hourly counts older than the settings keep them."""
+    counts_end = now - timedelta(days=settings.DATAFOLD_USAGE_DAYS)
+    refusals_end = now - timedelta(days=settings.DATAFOLD_REFUSAL_DAYS)
+    return {
+        "usage": delete_in_batches(KeyUsage.objects.filter(hour__lt=counts_end)),
+        "refusal_counts": delete_in_batches(RefusalCount.objects.filter(hour__lt=counts_end)),
+        "refusals": delete_in_batches(Refusal.objects.filter(created_at__lt=refusals_end)),
+    }
+
+
+def delete_in_batches(rows: models.QuerySet[Any]) -> int:
+    """Delete the rows, BATCH per transaction, so that writers never wait long."""
+    total = 0
+    while True:
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if ids:
+            total += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+        if len(ids) < BATCH:
+            return total

@@ -1,0 +1,147 @@
+"""What the commands that name a key share: their arguments, their output and their exit codes."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Collection
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_date, parse_datetime
+
+from accounts.audit import Actor
+from accounts.models import User
+from keys.models import Key, KeyStatus
+from keys.naming import MAX_CANDIDATES, KeyNameUnknown, find_key
+from project.errors import DomainError
+
+
+class DataFoldCommand(BaseCommand):
+    """`--json`, and refusals of the domain as CommandError (exit code 1)."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print JSON for a script to read.")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except KeyNameUnknown as error:
+            raise CommandError(_with_candidates(error)) from error
+        except DomainError as error:
+            raise CommandError(error.message) from error
+
+    def print_json(self, value: Any) -> None:
+        self.stdout.write(json.dumps(value, indent=2, default=str))
+
+
+class KeyCommand(DataFoldCommand):
+    """A command about one key, decided by an operator or by whoever may run commands here."""
+
+    among: Collection[KeyStatus] = tuple(KeyStatus)
+    already: KeyStatus | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("key", help="client_id, registration_id, or the beginning of a thumbprint.")
+
+    def find(self, name: str) -> Key:
+        return find_key(name, among=self.among, already=self.already)
+
+    def print_key(self, key: Key, *, as_json: bool, said: str, changed: bool = True) -> None:
+        if as_json:
+            self.print_json({**key_facts(key), "changed": changed})
+        else:
+            self.stdout.write(said if changed else f"Nothing to do: {key} is {key.status} already.")
+
+
+class DecisionCommand(KeyCommand):
+    """A key's change of state, signed with the name of an operator where one is given."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--reason", default="", help="Why, in your own words; kept, and shown to the client.")
+        add_actor_argument(parser)
+
+
+def add_actor_argument(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--by", default="", metavar="USERNAME", help="The operator who decides; default: this command line."
+    )
+
+
+def actor_for(username: str) -> Actor:
+    """The operator of that name, or the command line with the account that runs it."""
+    if not username:
+        return Actor.system(f"command line ({_account()})")
+    user = User.objects.filter(username=username, is_active=True).first()
+    if user is None:
+        raise CommandError(f"There is no active operator {username!r}.")
+    return Actor.operator(user)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unnamed account"
+
+
+def parse_moment(text: str) -> datetime:
+    """An argparse type: a date (its first moment, UTC) or a date and time (UTC unless it says)."""
+    try:
+        moment = parse_datetime(text) if len(text) > 10 else None
+        day = None if moment else parse_date(text)
+    except ValueError as error:
+        raise CommandError(f"{text!r} is not a real date.") from error
+    if isinstance(day, date):
+        moment = datetime.combine(day, time.min)
+    if moment is None:
+        raise CommandError(f"{text!r} is not a date. Write it as 2030-01-31 or 2030-01-31T12:00:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def key_facts(key: Key) -> dict[str, Any]:
+    """A key for a script: its public facts, JSON-able."""
+    return {
+        "registration_id": key.registration_id,
+        "client_id": key.client.client_id,
+        "key_name": key.name,
+        "algorithm": key.algorithm,
+        "thumbprint": key.thumbprint,
+        "fingerprint": key.fingerprint,
+        "status": str(key.status),
+        "proven": key.proven,
+        "registered_at": _iso(key.registered_at),
+        "expires_at": _iso(key.expires_at),
+        "retire_at": _iso(key.retire_at),
+        "rotate_by": _iso(key.rotate_by),
+        "decided_at": _iso(key.decided_at),
+        "decision_reason": key.decision_reason,
+        "revocation_reason": str(key.revocation_reason),
+        "compromised_since": _iso(key.compromised_since),
+        "last_used_at": _iso(key.last_used_at),
+        "usage_count": key.usage_count,
+    }
+
+
+def key_line(key: Key) -> str:
+    """A key for a person, on one line."""
+    return (
+        f"{key.registration_id}  {key.thumbprint[:8]}  {key.status:<9} {key.registered_at:%Y-%m-%d %H:%M}  "
+        f"{key.client.client_id}" + (f"  {key.name!r}" if key.name else "")
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _with_candidates(error: KeyNameUnknown) -> str:
+    if not error.candidates:
+        return f"{error.message} There is no key that it could mean."
+    lines = [f"  {key_line(key)}" for key in error.candidates[:MAX_CANDIDATES]]
+    more = len(error.candidates) - len(lines)
+    tail = [f"  … and {more} more: manage.py list_keys"] if more > 0 else []
+    return "\n".join([error.message, "Candidates:", *lines, *tail])

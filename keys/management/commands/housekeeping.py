@@ -1,0 +1,55 @@
+"""`manage.py housekeeping`: the background work, for where no Celery worker runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import close_old_connections
+
+from keys import jobs
+from keys.management.base import DataFoldCommand
+
+
+class Command(DataFoldCommand):
+    help = "Run every background job once, or again and again with --every."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--every", type=float, metavar="SECONDS", help="Repeat until Ctrl-C.")
+        parser.add_argument("--job", action="append", dest="names", choices=list(jobs.JOBS), help="Only these.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = options["names"] or list(jobs.JOBS)
+        if options["every"] is None:
+            failed = self._round(names, as_json=options["as_json"])
+            if failed:
+                raise CommandError(f"Failed: {', '.join(failed)}. The log says why; the other jobs ran.")
+            return
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            close_old_connections()
+            self._round(names, as_json=options["as_json"])
+            stop.wait(options["every"])
+
+    def _round(self, names: list[str], *, as_json: bool) -> list[str]:
+        """One run of each job; a job that fails does not keep the others from running."""
+        results: dict[str, Any] = {}
+        for name in names:
+            try:
+                results[name] = dict(jobs.run(name))
+            except Exception as error:  # noqa: BLE001  whatever it is, the other jobs are still due
+                results[name] = {"error": f"{type(error).__name__}: {error}"}
+                self.stderr.write(f"{name}: {results[name]['error']}")
+        if as_json:
+            self.print_json(results)
+        else:
+            for name, counts in results.items():
+                if "error" not in counts:
+                    did = ", ".join(f"{what} {count}" for what, count in counts.items() if count)
+                    self.stdout.write(f"{name}: {did or 'nothing due'}")
+        return [name for name, counts in results.items() if "error" in counts]

@@ -1,0 +1,22 @@
+"""`manage.py reject_key KEY`: a pending key is refused for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keys import lifecycle
+from keys.management.base import DecisionCommand, actor_for
+from keys.models import KeyStatus
+
+
+class Command(DecisionCommand):
+    help = "Reject a pending key. It cannot be registered again."
+    among = (KeyStatus.PENDING,)
+    already = KeyStatus.REJECTED
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        key = self.find(options["key"])
+        changed = key.status != KeyStatus.REJECTED
+        if changed:
+            lifecycle.reject(key, actor=actor_for(options["by"]), reason=options["reason"])
+        self.print_key(key, as_json=options["as_json"], said=f"Rejected {key}.", changed=changed)

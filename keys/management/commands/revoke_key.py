@@ -1,0 +1,59 @@
+"""`manage.py revoke_key KEY --reason keyCompromise`: a key never counts again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from keys import lifecycle
+from keys.management.base import KeyCommand, actor_for, add_actor_argument, parse_moment
+from keys.models import TRANSITIONS, KeyStatus, RevocationReason
+
+
+class Command(KeyCommand):
+    help = "Revoke a key for good, from the very next request."
+    among = tuple(TRANSITIONS)
+    already = KeyStatus.REVOKED
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--reason",
+            default="",
+            help=f"{', '.join(RevocationReason.values)} (RFC 5280); any other words are kept as the note of an "
+            "unspecified reason.",
+        )
+        parser.add_argument("--note", default="", help="Why, in your own words.")
+        parser.add_argument(
+            "--compromised-since", type=parse_moment, metavar="TIME", help="What it signed since then is suspect."
+        )
+        add_actor_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        key = self.find(options["key"])
+        changed = key.status != KeyStatus.REVOKED
+        if changed:
+            revocation_reason, note = split_reason(options["reason"], options["note"])
+            lifecycle.revoke(
+                key,
+                actor=actor_for(options["by"]),
+                revocation_reason=revocation_reason,
+                reason=note,
+                compromised_since=options["compromised_since"],
+            )
+        self.print_key(
+            key,
+            as_json=options["as_json"],
+            said=f"Revoked {key} ({key.revocation_reason}): refused from the next request on.",
+            changed=changed,
+        )
+
+
+def split_reason(reason: str, note: str) -> tuple[RevocationReason, str]:
+    """One of RFC 5280's reasons, however it is spelled, and the words that are none."""
+    plain = reason.replace("-", "").replace("_", "").replace(" ", "").casefold()
+    for known in RevocationReason:
+        if plain == known.value.casefold():
+            return known, note
+    return RevocationReason.UNSPECIFIED, ": ".join(filter(None, [reason, note]))

@@ -1,0 +1,28 @@
+from keys.models.approval import Approval
+from keys.models.enrolment import EnrolmentToken
+from keys.models.key import FINAL, TRANSITIONS, VERIFYING, Key, KeyStatus, RevocationReason
+from keys.models.notice import DailySummary, ExpiryWarning, RotationNotice, UsageFlush
+from keys.models.replay import RateCounter, SpentNonce
+from keys.models.server_key import ServerKey
+from keys.models.usage import KeyUsage, Refusal, RefusalCount
+
+__all__ = [
+    "FINAL",
+    "TRANSITIONS",
+    "VERIFYING",
+    "Approval",
+    "DailySummary",
+    "EnrolmentToken",
+    "ExpiryWarning",
+    "Key",
+    "KeyStatus",
+    "KeyUsage",
+    "RateCounter",
+    "Refusal",
+    "RefusalCount",
+    "RevocationReason",
+    "RotationNotice",
+    "ServerKey",
+    "SpentNonce",
+    "UsageFlush",
+]

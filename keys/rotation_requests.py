@@ -1,0 +1,24 @@
+"""Asking a client to rotate: on the key, in every answer, and once by mail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from accounts.audit import Actor
+from keys import lifecycle
+from keys.models import Key
+
+
+def request(key: Key, *, actor: Actor, rotate_by: datetime, reason: str = "") -> bool:
+    """Ask for the rotation of an active key by `rotate_by`.
+
+    Returns:
+        Whether anything changed: a key that shall rotate by then, or sooner, stays as it is.
+
+    Raises:
+        KeyStateConflict: the key is not active.
+    """
+    if key.rotate_by is not None and key.rotate_by <= rotate_by:
+        return False
+    lifecycle.request_rotation(key, actor=actor, rotate_by=rotate_by, reason=reason)
+    return True

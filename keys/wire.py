@@ -1,0 +1,109 @@
+"""From a Django request to the message that the engine verifies: what really stood on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.request import validate_host
+
+from keys.errors import AuthorityNotAllowed, RawTargetMissing
+from keys.httpsig import Request, normalise_authority
+from project.proxies import public_origins, wire_host, wire_scheme
+
+# WSGI keeps these two without the prefix.
+_UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+class WireFields(Mapping[str, str]):
+    """The header fields of a WSGI environ by lower-case name, looked up and not copied.
+
+    A name with an underscore is never found: `Signature_Input` is not `Signature-Input`.
+    """
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        if "_" in name:
+            raise KeyError(name)
+        return self._environ[_UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")]
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                yield key[5:].lower().replace("_", "-")
+            elif key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                yield key.lower().replace("_", "-")
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def claims_signature(request: HttpRequest) -> bool:
+    """Whether the request says that it is signed; from then on it is verified or refused."""
+    return "HTTP_SIGNATURE" in request.META or "HTTP_SIGNATURE_INPUT" in request.META
+
+
+def wire_request(request: HttpRequest) -> Request:
+    """The request as the engine sees it. Reads the body, which `BodyLimitMiddleware` has bounded.
+
+    Raises:
+        RawTargetMissing: the application server does not hand the request target over.
+        AuthorityNotAllowed: the Host is none of this server's.
+        SignatureError: the target or the host cannot be signed for.
+    """
+    raw_target = request.META.get("RAW_URI")
+    if not raw_target:
+        raise RawTargetMissing(
+            "The application server does not hand over the request target as it stood on the wire, so no signature "
+            "over it can be checked. Run DataFold on gunicorn."
+        )
+    scheme, authority = _origin(request)
+    return Request(
+        method=request.META["REQUEST_METHOD"],
+        raw_target=raw_target,
+        scheme=scheme,
+        authority=authority,
+        fields=WireFields(request.META),
+        body=request.body,
+    )
+
+
+def _origin(request: HttpRequest) -> tuple[str, str]:
+    """Scheme and authority from the configured public origins, else from a Host that is allowed."""
+    scheme = wire_scheme(request)
+    host = wire_host(request)
+    origins = public_origins()
+    if not origins:
+        authority = normalise_authority(host, scheme)
+        if not validate_host(
+            authority.rpartition(":")[0] if _has_port(authority) else authority, _allowed_hosts()
+        ):
+            raise _not_ours(host)
+        return scheme, authority
+    for authority, public_scheme in origins.items():
+        if normalise_authority(host, public_scheme) == authority:
+            return public_scheme, authority
+    raise _not_ours(host)
+
+
+def _has_port(authority: str) -> bool:
+    return authority.rpartition(":")[2].isdigit() and not authority.endswith("]")
+
+
+def _allowed_hosts() -> list[str]:
+    if settings.DEBUG and not settings.ALLOWED_HOSTS:
+        return [".localhost", "127.0.0.1", "[::1]"]
+    return list(settings.ALLOWED_HOSTS)
+
+
+def _not_ours(host: str) -> AuthorityNotAllowed:
+    return AuthorityNotAllowed(
+        "The request is addressed to a host that is not this server's. Use the server's public address; its operator "
+        "lists them in DATAFOLD_PUBLIC_ORIGINS or ALLOWED_HOSTS.",
+        host=host[:100],
+    )
