@@ -1,0 +1,73 @@
+"""Lists of schemas: filters, ordering, cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from project.api.pagination import EnvelopeCursorPagination
+from schemas.formats import FORMATS
+from schemas.models import Schema, SchemaState
+
+ORDERINGS = ("name", "-name", "created_at", "-created_at", "updated_at", "-updated_at")
+
+LIST_PARAMETERS = [
+    OpenApiParameter("limit", OpenApiTypes.INT, description="Items per page, 1 to 200; 50 by default."),
+    OpenApiParameter("cursor", description="From `meta.pagination.next_cursor`."),
+    OpenApiParameter("owner", description="client_id of the owner."),
+    OpenApiParameter("state", enum=SchemaState.values, description="Only schemas in this state."),
+    OpenApiParameter("format", enum=FORMATS, description="Format of the newest version."),
+    OpenApiParameter("q", description="Text in the name, the description or a field's name; any case."),
+    OpenApiParameter("ordering", enum=ORDERINGS, description="`name` by default."),
+]
+
+
+class FilterSerializer(serializers.Serializer[Any]):
+    owner = serializers.CharField(required=False, max_length=64)
+    state = serializers.ChoiceField(SchemaState.choices, required=False)
+    format = serializers.ChoiceField(FORMATS, required=False)
+    q = serializers.CharField(required=False, max_length=100)
+    ordering = serializers.ChoiceField(ORDERINGS, required=False, default="name")
+
+
+class SchemaPagination(EnvelopeCursorPagination):
+    def __init__(self, ordering: str) -> None:
+        super().__init__()
+        # Two schemas may share a time, never a name.
+        self.ordering = (ordering,) if "name" in ordering else (ordering, "name")  # type: ignore[assignment]
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
+        return tuple(self.ordering)
+
+
+def list_schemas(request: Request, *, view: APIView) -> tuple[SchemaPagination, list[Schema]]:
+    """The page that the request asks for, and the paginator that answers with it.
+
+    Raises:
+        ValidationError: a filter has a value that it does not take.
+    """
+    serializer = FilterSerializer(data=request.query_params.dict())
+    serializer.is_valid(raise_exception=True)
+    paginator = SchemaPagination(serializer.validated_data["ordering"])
+    schemas = _filtered(serializer.validated_data)
+    page = paginator.paginate_queryset(schemas, request, view=view)
+    return paginator, list(page or [])
+
+
+def _filtered(filters: dict[str, Any]) -> QuerySet[Schema]:
+    schemas = Schema.objects.alive().select_related("owner", "deprecated_for")
+    if "owner" in filters:
+        schemas = schemas.filter(owner__client_id=filters["owner"])
+    if "state" in filters:
+        schemas = schemas.filter(state=filters["state"])
+    if "format" in filters:
+        schemas = schemas.filter(served_format=filters["format"])
+    if "q" in filters:
+        schemas = schemas.filter(search_text__contains=filters["q"].lower())
+    return schemas

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+from project.api.routes import route
+from schemas.api.schemas import SchemaDetailView, SchemaListView
+from schemas.api.versions import LatestVersionView, ReceiptView, VersionDetailView, VersionListView
+
+VERSION = "schemas/<str:name>/versions/<int:number>"
+
+urlpatterns: list[URLPattern] = [
+    *route("schemas", SchemaListView.as_view(), "schema-list"),
+    *route("schemas/<str:name>", SchemaDetailView.as_view(), "schema-detail"),
+    *route("schemas/<str:name>/versions", VersionListView.as_view(), "schema-versions"),
+    *route("schemas/<str:name>/versions/latest", LatestVersionView.as_view(), "schema-latest"),
+    *route(VERSION, VersionDetailView.as_view(), "schema-version"),
+    *route(f"{VERSION}/receipt", ReceiptView.as_view(), "schema-receipt"),
+]

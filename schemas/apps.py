@@ -1,0 +1,9 @@
+"""App configuration of `schemas`."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class SchemasConfig(AppConfig):
+    name = "schemas"

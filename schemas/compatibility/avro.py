@@ -1,0 +1,160 @@
+"""Reader and writer schemas by the Avro 1.11 specification, section "Schema Resolution".
+
+`avro_findings(writer, reader)` gives every place where data written with the one cannot be read with
+the other. As in the specification's own implementation, names are compared without their namespace,
+the reader's aliases count, and every branch of a writer's union must be readable.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.compatibility.limits import Budget
+from schemas.formats.avro_model import AvroField, AvroType
+from schemas.formats.problems import shown, step
+
+PROMOTIONS: Final = {
+    "int": ("long", "float", "double"),
+    "long": ("float", "double"),
+    "float": ("double",),
+    "string": ("bytes",),
+    "bytes": ("string",),
+}
+
+AvroTrail = tuple[tuple[AvroType, str | int], ...]
+"""How to get to a value: each type on the way with the field or branch taken (or "" for an item)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvroFinding:
+    """A place where data of the writer cannot be read. `symbol` is one that an enum of the reader lacks."""
+
+    code: str
+    message: str
+    writer: AvroType
+    writer_pointer: str
+    reader_pointer: str
+    trail: AvroTrail
+    symbol: str | None = field(default=None)
+
+
+def avro_findings(writer: AvroType, reader: AvroType, budget: Budget) -> list[AvroFinding]:
+    """Everything that keeps data of `writer` from being read as `reader`; [] if nothing does.
+
+    Raises `CompatibilityLimit`.
+    """
+    return list(_Resolution(budget).pair(writer, reader, ()))
+
+
+class _Resolution:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._seen: dict[tuple[int, int], bool] = {}
+
+    def pair(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+        """The findings of one pair; a pair met again adds none, it has told its own already."""
+        self.budget.spend()
+        key = (id(writer), id(reader))
+        if key in self._seen:
+            return
+        self._seen[key] = True
+        yield from self._compared(writer, reader, trail)
+
+    def resolves(self, writer: AvroType, reader: AvroType) -> bool:
+        """Whether `reader` can read all data of `writer`, found out without leaving a trace."""
+        probe = _Resolution(self.budget)
+        probe._seen = dict(self._seen)
+        return next(probe.pair_again(writer, reader), None) is None
+
+    def pair_again(self, writer: AvroType, reader: AvroType) -> Iterator[AvroFinding]:
+        self._seen.pop((id(writer), id(reader)), None)
+        return self.pair(writer, reader, ())
+
+    def _compared(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+        if writer.kind == "union":
+            for index, branch in enumerate(writer.branches):
+                yield from self.pair(branch, reader, (*trail, (writer, index)))
+        elif reader.kind == "union":
+            yield from self._into_union(writer, reader, trail)
+        elif writer.kind != reader.kind:
+            if reader.kind not in PROMOTIONS.get(writer.kind, ()):
+                message = f"The {{writer}} version writes {writer.title}, the {{reader}} version reads {reader.title}."
+                yield _finding("TYPE_MISMATCH", message, writer, reader, trail)
+        elif writer.name and not _names_match(writer, reader):
+            message = f"The {{writer}} version calls it {writer.name}, the {{reader}} version {reader.name}."
+            yield _finding("NAME_MISMATCH", message, writer, reader, trail)
+        elif writer.kind == "record":
+            yield from self._records(writer, reader, trail)
+        elif writer.kind == "enum":
+            yield from _enums(writer, reader, trail)
+        elif writer.kind == "fixed" and writer.size != reader.size:
+            message = f"The fixed {writer.name} has {writer.size} bytes in the {{writer}} version, "
+            message += f"{reader.size} in the {{reader}} version."
+            yield _finding("FIXED_SIZE_MISMATCH", message, writer, reader, trail)
+        elif writer.kind in ("array", "map"):
+            yield from self.pair(writer.element, reader.element, (*trail, (writer, "")))
+        else:
+            yield from _logical(writer, reader, trail)
+
+    def _into_union(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+        if any(self.resolves(writer, branch) for branch in reader.branches):
+            return
+        close = [branch for branch in reader.branches if _alike(writer, branch)]
+        if len(close) == 1:
+            yield from self.pair(writer, close[0], trail)
+        titles = ", ".join(branch.title for branch in reader.branches) or "nothing"
+        message = f"The {{writer}} version writes {writer.title}, which the {{reader}} version's union of {titles} cannot read."
+        yield _finding("MISSING_UNION_BRANCH", message, writer, reader, trail)
+
+    def _records(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+        written = {entry.name: entry for entry in writer.fields}
+        for entry in reader.fields:
+            source = _source(entry, written)
+            if source is not None:
+                yield from self.pair(source.type, entry.type, (*trail, (writer, source.name)))
+            elif not entry.has_default:
+                message = (
+                    f"The {{reader}} version needs the field {shown(entry.name)} of {reader.name}, which the "
+                )
+                message += "{writer} version does not write, and has no default for it."
+                yield AvroFinding(
+                    "FIELD_WITHOUT_DEFAULT", message, writer, writer.pointer, entry.pointer, trail
+                )
+
+
+def _source(entry: AvroField, written: dict[str, AvroField]) -> AvroField | None:
+    """The writer's field that the reader's `entry` reads: of its name, or of one of its aliases."""
+    return next((written[name] for name in (entry.name, *entry.aliases) if name in written), None)
+
+
+def _names_match(writer: AvroType, reader: AvroType) -> bool:
+    if writer.short_name == reader.short_name:
+        return True
+    return writer.name in reader.aliases
+
+
+def _alike(writer: AvroType, reader: AvroType) -> bool:
+    return writer.kind == reader.kind and (not writer.name or _names_match(writer, reader))
+
+
+def _enums(writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+    known = set(reader.symbols)
+    missing = [symbol for symbol in writer.symbols if symbol not in known]
+    if missing and reader.default_symbol is None:
+        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        message = f"The enum {reader.name} of the {{reader}} version lacks {names} and has no default."
+        pointers = step(writer.pointer, "symbols"), step(reader.pointer, "symbols")
+        yield AvroFinding("MISSING_ENUM_SYMBOLS", message, writer, *pointers, trail, missing[0])
+
+
+def _logical(writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
+    """Decimals "match if both have the same precision and scale" (section "Decimal")."""
+    if writer.logical.get("logicalType") == reader.logical.get("logicalType") == "decimal":
+        ours, theirs = ((s.logical.get("precision"), s.logical.get("scale", 0)) for s in (writer, reader))
+        if ours != theirs:
+            message = f"Decimals of precision and scale {ours} cannot be read as decimals of {theirs}."
+            yield _finding("DECIMAL_MISMATCH", message, writer, reader, trail)
+
+
+def _finding(code: str, message: str, writer: AvroType, reader: AvroType, trail: AvroTrail) -> AvroFinding:
+    return AvroFinding(code, message, writer, writer.pointer, reader.pointer, trail)

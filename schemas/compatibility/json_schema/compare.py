@@ -1,0 +1,102 @@
+"""One direction of a check of two JSON Schemas: what the writer admits, does the reader?"""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from schemas.compatibility.json_schema.conjunction import Conjunction
+from schemas.compatibility.json_schema.document import Document
+from schemas.compatibility.json_schema.fallback import surely_contains
+from schemas.compatibility.json_schema.prover import Finding, Place, Prover
+from schemas.compatibility.json_schema.witness import WitnessSearch
+from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_SAMPLES, MAX_WITNESSED, Budget
+from schemas.compatibility.report import CompatibilityError, CompatibilityLimit, Counterexample, Policy
+from schemas.formats.json_schema_compile import Resources, compiled_json_schema
+from schemas.formats.problems import FormatError
+from schemas.formats.validator import JsonSchemaValidator
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finding and the counterexample that shows it, if there is one."""
+
+    finding: Finding
+    counterexample: Counterexample | None
+
+
+def compare_json_schemas(
+    writer: Any,
+    reader: Any,
+    *,
+    policy: Policy = "exact",
+    writer_resources: Resources | None = None,
+    reader_resources: Resources | None = None,
+) -> tuple[bool, list[Outcome]]:
+    """(whether everything the writer admits is admitted by the reader, what differs).
+
+    Raises `CompatibilityLimit` if that cannot be told in bounded time and `CompatibilityError` if a
+    schema cannot be compiled.
+    """
+    budget, search_budget = Budget(), Budget(MAX_SAMPLES)
+    documents = Document(writer, writer_resources), Document(reader, reader_resources)
+    search = WitnessSearch(
+        _compiled(writer, writer_resources), _compiled(reader, reader_resources), search_budget
+    )
+    prover = Prover(*documents, policy=policy, budget=budget)
+    roots = [Conjunction.of(document.atom(document.root, "")) for document in documents]
+    place = Place(roots[0], roots[1])
+    try:
+        found = list(islice(prover.findings(place), 4 * MAX_DIFFERENCES))
+        outcomes = _witnessed(_distinct(found), search)
+        breaking = [outcome for outcome in outcomes if outcome.finding.breaking]
+        if not any(finding.breaking for finding in found):
+            return True, outcomes
+        if any(outcome.counterexample for outcome in breaking):
+            return False, outcomes
+        if surely_contains(documents[1], documents[0]):
+            return True, [outcome for outcome in outcomes if not outcome.finding.breaking]
+        if policy == "exact" and (witness := search.anywhere(place)) is not None:
+            return False, _with_witness(outcomes, place, witness)
+    except RecursionError as error:
+        raise CompatibilityLimit("The schemas nest too deep to be compared.") from error
+    return False, outcomes or [Outcome(_unexplained(place), None)]
+
+
+def _compiled(content: Any, resources: Resources | None) -> JsonSchemaValidator:
+    try:
+        return JsonSchemaValidator(compiled_json_schema(content, resources))
+    except FormatError as error:
+        raise CompatibilityError(error.message, code="SCHEMA_INVALID") from error
+
+
+def _distinct(found: list[Finding]) -> list[Finding]:
+    distinct = {
+        (finding.code, finding.writer_pointer, finding.reader_pointer, finding.message): finding
+        for finding in reversed(found)
+        if not finding.repeated
+    }
+    return list(reversed(distinct.values()))[:MAX_DIFFERENCES]
+
+
+def _witnessed(findings: list[Finding], search: WitnessSearch) -> list[Outcome]:
+    outcomes, searched = [], 0
+    for finding in findings:
+        witness = None
+        if finding.breaking and searched < MAX_WITNESSED:
+            searched += 1
+            witness = search.of_finding(finding)
+        outcomes.append(Outcome(finding, witness))
+    return outcomes
+
+
+def _with_witness(outcomes: list[Outcome], place: Place, witness: Counterexample) -> list[Outcome]:
+    """`witness` shown at the first breaking difference: it is what the search was started for."""
+    for index, outcome in enumerate(outcomes):
+        if outcome.finding.breaking:
+            return [*outcomes[:index], Outcome(outcome.finding, witness), *outcomes[index + 1 :]]
+    return [Outcome(_unexplained(place), witness)]
+
+
+def _unexplained(place: Place) -> Finding:
+    message = "The {reader} version may refuse documents that the {writer} version admits."
+    return Finding("NOT_COMPARABLE", message, place.writer, place.reader, "", "", ())

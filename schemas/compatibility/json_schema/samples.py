@@ -1,0 +1,322 @@
+"""Documents worth trying: values near every bound that the writer and the reader draw.
+
+Nothing here needs to be right, only likely: each value is checked by the compiled validators before
+it counts. What is generated is bounded in number and in size.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from typing import Any, Final
+
+from schemas.compatibility.json_schema.conjunction import Conjunction, property_atoms
+from schemas.compatibility.json_schema.document import Atom
+from schemas.compatibility.json_schema.regex import example
+from schemas.compatibility.limits import Budget
+
+MAX_LENGTH: Final = 5_000
+MAX_COUNT: Final = 300
+MAX_VALUES: Final = 60
+MAX_DEPTH: Final = 6
+MAX_BRANCHES: Final = 8
+MAX_HINTS: Final = 12
+FORMATS: Final = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "time": "12:00:00Z",
+    "duration": "P1D",
+    "email": "a@example.com",
+    "idn-email": "a@example.com",
+    "hostname": "example.com",
+    "idn-hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.com/",
+    "uri-reference": "/a",
+    "iri": "https://example.com/",
+    "iri-reference": "/a",
+    "uuid": "6f1e2f0c-5f0a-4a57-8a3b-0d8a3c1f9b11",
+    "uri-template": "/{a}",
+    "json-pointer": "/a",
+    "relative-json-pointer": "0/a",
+    "regex": "a",
+}
+
+
+class Sampler:
+    """Makes values for a writer that a reader might refuse."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._least: dict[object, list[Any]] = {}
+
+    def valid(
+        self, writer: Conjunction, reader: Conjunction, limit: int = MAX_VALUES, depth: int = 0
+    ) -> list[Any]:
+        """Up to `limit` different values that the writer admits."""
+        found: list[Any] = []
+        seen: set[str] = set()
+        for value in islice(self.values(writer, reader, depth), 4 * limit):
+            key = repr(value)
+            if key in seen:
+                continue
+            seen.add(key)
+            if writer.admits(value) is not False:
+                found.append(value)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def values(self, writer: Conjunction, reader: Conjunction, depth: int = 0) -> Iterator[Any]:
+        """Values to try, likely admitted by the writer."""
+        self.budget.spend()
+        if depth > MAX_DEPTH:
+            return
+        finite = writer.finite
+        if finite is not None:
+            yield from finite[:MAX_COUNT]
+            return
+        yield from self._constants(reader, depth)
+        for branches in writer.open_alternatives[:2]:
+            for branch in branches[:MAX_BRANCHES]:
+                yield from islice(self.values(writer.both(branch), reader, depth + 1), MAX_VALUES)
+        makers = {
+            "null": lambda: [None],
+            "boolean": lambda: [True, False],
+            "string": lambda: self._strings(writer, reader),
+            "array": lambda: self._arrays(writer, reader, depth),
+            "object": lambda: self._objects(writer, reader, depth),
+        }
+        if writer.types & {"integer", "fraction"}:
+            yield from self._numbers(writer, reader)
+        for name, make in makers.items():
+            if name in writer.types:
+                yield from islice(make(), MAX_VALUES)
+
+    def _constants(self, reader: Conjunction, depth: int) -> Iterator[Any]:
+        for atom in self._mentioned(reader, depth):
+            for listed in atom.keywords.get("constants", ()):
+                yield from listed[:20]
+
+    def _mentioned(self, *conjunctions: Conjunction | int) -> Iterator[Atom]:
+        """The parts of the conjunctions, and of their alternatives and denials, a level deep or two."""
+        stack = [atom for c in conjunctions if isinstance(c, Conjunction) for atom in (*c.parts, *c.denied)]
+        seen: set[int] = set()
+        while stack and len(seen) < MAX_VALUES:
+            atom = stack.pop()
+            if id(atom) in seen:
+                continue
+            seen.add(id(atom))
+            yield atom
+            for keyword in ("anyOf", "oneOf", "allOf"):
+                stack.extend(atom.keywords.get(keyword, ()))
+            stack.extend(atom.keywords[key] for key in ("not", "if", "then", "else") if key in atom.keywords)
+            if atom.reference is not None:
+                stack.append(atom.reference)
+
+    # scalars
+
+    def _numbers(self, writer: Conjunction, reader: Conjunction) -> list[Any]:
+        bounds: list[Fraction] = []
+        steps: list[Fraction] = [Fraction(1), Fraction(1, 2)]
+        for atom in self._mentioned(writer, reader):
+            for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+                if keyword in atom.keywords:
+                    bounds.append(_fraction(atom.keywords[keyword]))
+            if "multipleOf" in atom.keywords:
+                steps.append(_fraction(atom.keywords["multipleOf"]))
+        values = [
+            Fraction(0),
+            Fraction(1),
+            Fraction(-1),
+            Fraction(3, 2),
+            Fraction(100),
+            Fraction(-100),
+            Fraction(12345),
+        ]
+        grid = writer.multiple or Fraction(1)
+        for bound in [Fraction(0), *bounds[:12]]:
+            nearest = grid * (bound // grid)
+            values += [nearest + grid * factor for factor in (-1, 0, 1, 2, 3)]
+            values += [bound + sign * size for size in steps[:6] for sign in (-1, 1)] + [bound]
+        values += [step * factor for step in steps[:8] for factor in (1, 2, 3, 5, 7)]
+        values += [Fraction(10**15 + 1), Fraction(-(10**15) - 1)]
+        return [_number(value) for value in values]
+
+    def _strings(self, writer: Conjunction, reader: Conjunction) -> Iterator[str]:
+        lengths = {0, 1, 2}
+        seeds: list[str] = []
+        for atom in self._mentioned(writer, reader):
+            for keyword in ("minLength", "maxLength"):
+                if keyword in atom.keywords:
+                    base = int(atom.keywords[keyword])
+                    lengths |= {base - 1, base, base + 1}
+            if "pattern" in atom.keywords:
+                seeds += [example(atom.keywords["pattern"], repeats) for repeats in (0, 1, 3)]
+            if atom.keywords.get("format") in FORMATS:
+                seeds.append(FORMATS[atom.keywords["format"]])
+        fitting = sorted(length for length in lengths if 0 <= length <= MAX_LENGTH)
+        for seed in seeds:
+            yield seed
+            yield from (seed + "x", "x" + seed, seed + "0", seed + seed)
+            for length in fitting:
+                if length > len(seed):
+                    yield seed + (seed[-1:] or "a") * (length - len(seed))
+        for length in fitting:
+            yield "a" * length
+        yield from ("0", "A", " ", "-", "a b", "é", "https://example.com/", "%%", "\n", "a1", "zzzzzz")
+
+    # arrays
+
+    def _arrays(self, writer: Conjunction, reader: Conjunction, depth: int) -> Iterator[list[Any]]:
+        counts = {writer.min_items, writer.min_items + 1, 0, 1, 2}
+        for atom in self._mentioned(writer, reader):
+            for keyword in ("minItems", "maxItems", "minContains", "maxContains"):
+                if keyword in atom.keywords:
+                    base = int(atom.keywords[keyword])
+                    counts |= {base - 1, base, base + 1}
+            counts |= {
+                len(atom.keywords.get("prefixItems", ())),
+                len(atom.keywords.get("prefixItems", ())) + 1,
+            }
+        wanted = [part.keywords["contains"] for part in writer.parts if "contains" in part.keywords]
+        for count in sorted(
+            count for count in counts if writer.min_items <= count <= min(writer.max_items, MAX_COUNT)
+        ):
+            plain = self._plain_array(writer, count, wanted, depth)
+            if plain is None:
+                continue
+            yield plain
+            if count and not writer.unique:
+                yield [plain[0]] * count
+            yield from self._varied_arrays(writer, reader, plain, depth)
+
+    def _plain_array(
+        self, writer: Conjunction, count: int, wanted: list[Atom], depth: int
+    ) -> list[Any] | None:
+        items: list[Any] = []
+        pools: dict[int, list[Any]] = {}
+        for index in range(count):
+            item = (
+                writer.item(index).plus(*wanted)
+                if index < writer.min_items and wanted
+                else writer.item(index)
+            )
+            slot = min(index, writer.prefix) if index >= writer.min_items else -1 - min(index, writer.prefix)
+            if slot not in pools:
+                pools[slot] = self.valid(item, item, 40 if writer.unique else 3, depth + 1)
+            pool = [value for value in pools[slot] if not writer.unique or value not in items]
+            if not pool:
+                return None
+            items.append(pool[0])
+        return items
+
+    def _varied_arrays(
+        self, writer: Conjunction, reader: Conjunction, plain: list[Any], depth: int
+    ) -> Iterator[list[Any]]:
+        for index in range(min(len(plain), writer.prefix + 2, 8)):
+            hints = [
+                atom for part in self._mentioned(reader) for atom in Conjunction.of(part).item(index).parts
+            ]
+            for value in self.valid(writer.item(index), Conjunction.of(*hints[:MAX_HINTS]), 6, depth + 1):
+                yield [*plain[:index], value, *plain[index + 1 :]]
+
+    # objects
+
+    def _objects(self, writer: Conjunction, reader: Conjunction, depth: int) -> Iterator[dict[str, Any]]:
+        base = self.least_object(writer, depth)
+        if base is None:
+            return
+        yield base
+        names = list(dict.fromkeys([*writer.named, *reader.named, *self._other_names(writer, reader)]))[
+            :MAX_VALUES
+        ]
+        pools = {name: self._pool(writer, reader, name, depth) for name in names}
+        for name in names:
+            for value in pools[name]:
+                yield base | {name: value}
+        full = dict(base)
+        for name in names:
+            if pools[name] and len(full) < writer.max_properties:
+                full.setdefault(name, pools[name][0])
+                yield dict(full)
+        for name in names:
+            yield {key: value for key, value in full.items() if key != name}
+        yield from self._counted(writer, reader, base)
+
+    def _pool(self, writer: Conjunction, reader: Conjunction, name: str, depth: int) -> list[Any]:
+        own = writer.property(name)
+        if own.never:
+            return []
+        hints = [atom for part in self._mentioned(reader) for atom in property_atoms(part, name)]
+        return self.valid(own, Conjunction.of(*hints[:MAX_HINTS]), 8 if depth < 2 else 3, depth + 1)
+
+    def _other_names(self, writer: Conjunction, reader: Conjunction) -> Iterator[str]:
+        for atom in self._mentioned(writer, reader):
+            yield from list(atom.keywords.get("properties", ()))[:20]
+            yield from list(atom.keywords.get("required", ()))[:20]
+            for keyword in ("dependentRequired", "dependentSchemas"):
+                yield from list(atom.keywords.get(keyword, ()))[:20]
+            for pattern in atom.keywords.get("patternProperties", ()):
+                yield from (example(pattern, 0), example(pattern, 1), example(pattern) + "x")
+            if "propertyNames" in atom.keywords:
+                names = Conjunction.of(atom.keywords["propertyNames"])
+                yield from (
+                    value for value in self.valid(names, names, 3, MAX_DEPTH - 1) if isinstance(value, str)
+                )
+        yield from ("extra_property", "x")
+
+    def least_object(
+        self, writer: Conjunction, depth: int = 0, *, skip: str | None = None
+    ) -> dict[str, Any] | None:
+        """An object with what the writer demands, `skip` left out; None where none is found."""
+        made: dict[str, Any] = {}
+        for name in sorted(writer.required - {skip}):
+            own = writer.property(name)
+            values = self._one(own, depth + 1)
+            if not values:
+                return None
+            made[name] = values[0]
+        if len(made) < writer.min_properties <= MAX_COUNT:
+            made = self._filled(writer, made, writer.min_properties)
+        return made
+
+    def _one(self, writer: Conjunction, depth: int) -> list[Any]:
+        """One value of the writer, remembered; [] where none is found."""
+        key = (writer.key, depth > 2)
+        if key not in self._least:
+            self._least[key] = self.valid(writer, writer, 1, depth)
+        return self._least[key]
+
+    def _filled(self, writer: Conjunction, made: dict[str, Any], count: int) -> dict[str, Any]:
+        made = dict(made)
+        patterned = [example(pattern) for pattern in writer.name_patterns]
+        fresh = [f"p{index}" for index in range(count)] + [
+            f"{name}{i}" for name in patterned for i in range(count)
+        ]
+        for name in [*writer.named, *patterned, *fresh]:
+            if len(made) >= count:
+                break
+            if name not in made and not writer.property(name).never:
+                values = self._one(writer.property(name), MAX_DEPTH - 1)
+                if values:
+                    made[name] = values[0]
+        return made
+
+    def _counted(
+        self, writer: Conjunction, reader: Conjunction, base: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        for atom in self._mentioned(writer, reader):
+            for keyword in ("minProperties", "maxProperties"):
+                if keyword in atom.keywords:
+                    for count in (atom.keywords[keyword] + offset for offset in (-1, 0, 1)):
+                        if 0 < count <= MAX_COUNT:
+                            yield self._filled(writer, base, int(count))
+
+
+def _fraction(value: Any) -> Fraction:
+    return Fraction(value) if isinstance(value, int) else Fraction(str(value))
+
+
+def _number(value: Fraction) -> int | float:
+    return int(value) if value.denominator == 1 else float(value)

@@ -1,0 +1,105 @@
+"""Turning a finding into a counterexample: a whole document, checked against both schemas."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+from schemas.compatibility.json_schema.conjunction import Conjunction
+from schemas.compatibility.json_schema.document import having
+from schemas.compatibility.json_schema.prover import Finding, Place, Step
+from schemas.compatibility.json_schema.samples import MAX_COUNT, Sampler
+from schemas.compatibility.limits import MAX_CANDIDATES, Budget
+from schemas.compatibility.report import CompatibilityLimit, Counterexample
+from schemas.formats.validator import JsonSchemaValidator
+
+DEPENDENT: Final = frozenset({"dependentRequired", "dependentSchemas"})
+
+
+class WitnessSearch:
+    """Searches documents that one validator admits and the other refuses."""
+
+    def __init__(self, writer: JsonSchemaValidator, reader: JsonSchemaValidator, budget: Budget) -> None:
+        self.writer = writer
+        self.reader = reader
+        self.sampler = Sampler(budget)
+        self._bases: dict[object, dict[str, Any] | None] = {}
+
+    def of_finding(self, finding: Finding) -> Counterexample | None:
+        """A counterexample that shows `finding`; None if none is found within the limits."""
+        try:
+            return self._of_finding(finding)
+        except CompatibilityLimit:
+            return None
+
+    def _of_finding(self, finding: Finding) -> Counterexample | None:
+        suspicious = [
+            value
+            for value in islice(self._values_of(finding), MAX_CANDIDATES)
+            if finding.writer.admits(value) is not False and finding.reader.admits(value) is not True
+        ]
+        for value in suspicious[:12]:
+            for document in self._wrapped(finding, value):
+                if witness := self.checked(document):
+                    return witness
+        return None
+
+    def anywhere(self, place: Place) -> Counterexample | None:
+        """A counterexample from samples of the whole document."""
+        try:
+            for document in islice(self.sampler.values(place.writer, place.reader), MAX_CANDIDATES):
+                if witness := self.checked(document):
+                    return witness
+        except CompatibilityLimit:
+            pass
+        return None
+
+    def checked(self, document: Any) -> Counterexample | None:
+        """`document` as a counterexample, if it is one."""
+        if not self.writer.is_valid(document) or self.reader.is_valid(document):
+            return None
+        problems = self.reader.problems(document)
+        return Counterexample(document, problems[0].message if problems else "The document is refused.")
+
+    def _values_of(self, finding: Finding) -> Iterator[Any]:
+        yield from finding.values
+        yield from self.sampler.values(finding.writer, finding.reader)
+
+    def _wrapped(self, finding: Finding, value: Any) -> Iterator[Any]:
+        """Whole documents that hold `value` where the trail leads."""
+        document: Any = value
+        for writer, step in reversed(finding.trail):
+            document = self._around(writer, step, document)
+            if document is None:
+                return
+        yield document
+
+    def _around(self, writer: Conjunction, step: Step, value: Any) -> Any:
+        if isinstance(step, str):
+            base = self._object_with(writer, step)
+            return None if base is None else base | {step: value}
+        return self._array_with(writer, step, value)
+
+    def _object_with(self, writer: Conjunction, name: str) -> dict[str, Any] | None:
+        """The least object of the writer; what `name` brings along is added if the writer says so."""
+        if any(not DEPENDENT.isdisjoint(part.keywords) for part in writer.parts):
+            made = self.sampler.least_object(writer.plus(having(name)))
+            if made is not None:
+                return made
+        key = (writer.key, name if name in writer.required else None)
+        if key not in self._bases:
+            self._bases[key] = self.sampler.least_object(writer, skip=name)
+        return self._bases[key]
+
+    def _array_with(self, writer: Conjunction, index: int, value: Any) -> list[Any] | None:
+        items: list[Any] = []
+        for position in range(max(index + 1, min(writer.min_items, MAX_COUNT))):
+            if position == index:
+                items.append(value)
+                continue
+            item = writer.item(position)
+            values = [v for v in self.sampler.valid(item, item, 20 if writer.unique else 1, 1)]
+            fitting = [v for v in values if not writer.unique or (v not in items and v != value)]
+            if not fitting:
+                return None
+            items.append(fitting[0])
+        return items

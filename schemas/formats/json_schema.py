@@ -1,0 +1,200 @@
+"""The `jsonschema` format: JSON Schema 2020-12 and draft 7.
+
+Beyond the meta-schema of its dialect a document must be usable without a network and in bounded
+time: a `$ref` stays inside the document or names a registered schema (`datafold:NAME/VERSION`),
+references make progress, patterns match in linear time.
+
+`format` is asserted in both dialects, as draft 7 has it and 2020-12 allows (its section 7.2.1): a
+registry that ignored it would call compatible what a reader then refuses.
+"""
+
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+import jsonschema_rs
+
+from schemas.formats.json_schema_compile import compiled_json_schema
+from schemas.formats.json_schema_walk import (
+    DRAFT_7,
+    DRAFT_2020_12,
+    IN_PLACE_LIST,
+    IN_PLACE_MAP,
+    IN_PLACE_SCHEMA,
+    anchors_of,
+    children,
+    dialect_of,
+    every_subschema,
+    resolve_local,
+)
+from schemas.formats.limits import MAX_ENUM_VALUES, MAX_FIELDS, MAX_REFERENCES, MAX_UNFOLDED
+from schemas.formats.patterns import pattern_problem
+from schemas.formats.problems import FormatError, ProblemList, shown, step
+from schemas.formats.references import SCHEME, parse_reference, references
+
+DIALECTS: Final = (DRAFT_2020_12, DRAFT_7)
+IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
+
+
+def check_json_schema(content: Any, problems: ProblemList) -> None:
+    """Adds every problem of the JSON Schema `content`, already known to be sound JSON."""
+    if not isinstance(content, dict | bool):
+        problems.add(
+            "SCHEMA_NOT_AN_OBJECT", "", f"A JSON Schema is an object or a boolean, not {shown(content)}."
+        )
+        return
+    dialect = dialect_of(content)
+    if dialect not in DIALECTS:
+        message = f"The dialect {shown(dialect)} is not supported; write {DRAFT_2020_12} or {DRAFT_7}#."
+        problems.add("DIALECT_UNSUPPORTED", "/$schema", message)
+        return
+    _check_meta_schema(content, dialect, problems)
+    _check_sizes(content, problems)
+    _check_patterns(content, problems)
+    _check_references(content, problems)
+    if not len(problems):
+        _check_progress(content, problems)
+    if not len(problems):
+        _check_compiles(content, problems)
+
+
+@lru_cache(maxsize=4)
+def _meta_validator(dialect: str) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for({"$schema": dialect, "$ref": dialect}, offline=True)
+
+
+def _check_meta_schema(content: Any, dialect: str, problems: ProblemList) -> None:
+    seen: set[tuple[str, str]] = set()
+    for error in _meta_validator(dialect).iter_errors(content):
+        pointer = step("", *error.instance_path)
+        if error.kind.name == "format" or (pointer, error.kind.name) in seen:
+            continue
+        seen.add((pointer, error.kind.name))
+        problems.add("KEYWORD_INVALID", pointer, error.message[:300])
+
+
+def _check_sizes(content: Any, problems: ProblemList) -> None:
+    properties = 0
+    for pointer, schema in every_subschema(content):
+        if not isinstance(schema, dict):
+            continue
+        if pointer and isinstance(schema.get("$schema"), str) and schema["$schema"] != content.get("$schema"):
+            message = "All of a document is written in one dialect: leave this `$schema` out."
+            problems.add("DIALECT_MIXED", step(pointer, "$schema"), message)
+        if isinstance(schema.get("enum"), list) and len(schema["enum"]) > MAX_ENUM_VALUES:
+            message = f"An enum has at most {MAX_ENUM_VALUES} values."
+            problems.add("TOO_MANY_ENUM_VALUES", step(pointer, "enum"), message)
+        if isinstance(schema.get("properties"), dict):
+            properties += len(schema["properties"])
+            if properties > MAX_FIELDS:
+                message = f"A schema defines at most {MAX_FIELDS} properties."
+                problems.add("TOO_MANY_FIELDS", step(pointer, "properties"), message)
+                return
+
+
+def _check_patterns(content: Any, problems: ProblemList) -> None:
+    for pointer, schema in every_subschema(content):
+        if not isinstance(schema, dict):
+            continue
+        if isinstance(schema.get("pattern"), str) and (reason := pattern_problem(schema["pattern"])):
+            problems.add("PATTERN_REFUSED", step(pointer, "pattern"), reason)
+        if isinstance(schema.get("patternProperties"), dict):
+            for pattern in schema["patternProperties"]:
+                if reason := pattern_problem(pattern):
+                    problems.add("PATTERN_REFUSED", step(pointer, "patternProperties", pattern), reason)
+
+
+def _check_references(content: Any, problems: ProblemList) -> None:
+    if len(references(content)) > MAX_REFERENCES:
+        problems.add("TOO_MANY_REFERENCES", "", f"A schema refers to at most {MAX_REFERENCES} others.")
+    anchors = anchors_of(content)
+    for pointer, schema in every_subschema(content):
+        if not isinstance(schema, dict):
+            continue
+        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if isinstance(schema.get(keyword), str):
+                _check_reference(content, schema[keyword], anchors, step(pointer, keyword), problems)
+        if pointer and isinstance(schema.get("$id"), str) and not schema["$id"].startswith("#"):
+            message = "Only the whole document has an `$id`; name its parts with `$anchor` or by their path."
+            problems.add("NESTED_ID", step(pointer, "$id"), message)
+
+
+def _check_reference(
+    content: Any, reference: str, anchors: dict[str, Any], pointer: str, problems: ProblemList
+) -> None:
+    if reference.startswith(SCHEME):
+        if parse_reference(reference) is None:
+            message = f"A reference to a registered schema is datafold:NAME/VERSION, not {shown(reference)}."
+            problems.add("REFERENCE_MALFORMED", pointer, message)
+        return
+    if not reference.startswith("#"):
+        message = (
+            f"{shown(reference)} lies outside: refer to #/… in this document or to datafold:NAME/VERSION."
+        )
+        problems.add("REFERENCE_REMOTE", pointer, message)
+        return
+    try:
+        target = resolve_local(content, reference, anchors)
+    except LookupError:
+        problems.add("REFERENCE_UNRESOLVED", pointer, f"Nothing in this document is at {shown(reference)}.")
+        return
+    if not isinstance(target, dict | bool):
+        problems.add("REFERENCE_UNRESOLVED", pointer, f"What is at {shown(reference)} is no schema.")
+
+
+def _check_progress(content: Any, problems: ProblemList) -> None:
+    """No schema may come back to itself on the same value, nor unfold beyond measure there."""
+    try:
+        unfolded = in_place_size(content)
+    except RecursionError:
+        problems.add("REFERENCE_LOOP", "", "References in here lead back to where they stand, without end.")
+        return
+    if unfolded > MAX_UNFOLDED:
+        message = f"References and alternatives unfold to more than {MAX_UNFOLDED} checks of a single value."
+        problems.add("SCHEMA_TOO_COMPLEX", "", message)
+
+
+def in_place_size(content: Any, *, loops: bool = False) -> int:
+    """How many subschemas are applied to a single value at most, references followed.
+
+    Raises `RecursionError` when a schema leads back to itself on the same value, unless `loops`.
+    """
+    anchors = anchors_of(content)
+    sizes: dict[int, int] = {}
+    entered: set[int] = set()
+    for _, start in every_subschema(content):
+        stack: list[tuple[Any, list[Any] | None]] = [(start, None)]
+        while stack:
+            schema, below = stack.pop()
+            if not isinstance(schema, dict) or id(schema) in sizes:
+                continue
+            if below is not None:
+                sizes[id(schema)] = 1 + sum(sizes.get(id(entry), 1) for entry in below)
+            elif id(schema) in entered:
+                if not loops:
+                    raise RecursionError
+            else:
+                entered.add(id(schema))
+                below = _in_place(content, schema, anchors)
+                stack.append((schema, below))
+                stack.extend((entry, None) for entry in below)
+    return max(sizes.values(), default=1)
+
+
+def _in_place(root: Any, schema: dict[str, Any], anchors: dict[str, Any]) -> list[Any]:
+    below = [entry for keyword, _, entry in children(schema) if keyword in IN_PLACE]
+    for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        reference = schema.get(keyword)
+        if isinstance(reference, str) and reference.startswith("#"):
+            with suppress(LookupError):
+                below.append(resolve_local(root, reference, anchors))
+    return below
+
+
+def _check_compiles(content: Any, problems: ProblemList) -> None:
+    """The last word: what the walk above cannot see, such as a `$ref` into an unknown keyword."""
+    stand_ins = dict.fromkeys(references(content), True)
+    try:
+        compiled_json_schema(content, stand_ins)
+    except FormatError as error:
+        problems.add("KEYWORD_INVALID", "", error.message)

@@ -1,0 +1,46 @@
+"""Compiling a JSON Schema: one place that says with which options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from schemas.formats.json_schema_walk import DRAFT_7, dialect_of
+from schemas.formats.patterns import PATTERN_OPTIONS
+from schemas.formats.problems import FormatError
+
+Resources = Mapping[tuple[str, str], Any]
+"""The content (JSON Schema) of every registered schema that is referred to, by name and version."""
+
+
+def compiled_json_schema(content: Any, resources: Resources | None = None) -> jsonschema_rs.Validator:
+    """`content` compiled by `jsonschema_rs` in its own dialect, `format` asserted.
+
+    Raises `FormatError` (`SCHEMA_INVALID`).
+    """
+    try:
+        registry = _registry(resources) if resources else None
+        compile_schema = _compiler(content)
+        compiled: jsonschema_rs.Validator = compile_schema(
+            content, validate_formats=True, pattern_options=PATTERN_OPTIONS, offline=True, registry=registry
+        )
+    except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
+        reason = str(getattr(error, "message", error)).partition("\n")[0][:300]
+        raise FormatError("SCHEMA_INVALID", f"The schema cannot be compiled: {reason}") from error
+    return compiled
+
+
+def _compiler(content: Any) -> Any:
+    if isinstance(content, dict) and isinstance(content.get("$schema"), str):
+        return jsonschema_rs.validator_for
+    return (
+        jsonschema_rs.Draft7Validator
+        if dialect_of(content) == DRAFT_7
+        else jsonschema_rs.Draft202012Validator
+    )
+
+
+def _registry(resources: Resources) -> jsonschema_rs.Registry:
+    return jsonschema_rs.Registry(
+        [(f"datafold:{name}/{version}", content) for (name, version), content in resources.items()]
+    )

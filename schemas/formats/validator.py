@@ -1,0 +1,79 @@
+"""Validating data against a schema: compiled once, every problem with its pointer.
+
+`fields` and `jsonschema` run on `jsonschema_rs` (patterns in linear time, no reference ever fetched
+over a network or from a file), `avro` on `fastavro`.
+"""
+
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import jsonschema_rs
+
+from schemas.formats.avro_data import AvroValidator
+from schemas.formats.field_schema import fields_to_json_schema
+from schemas.formats.json_schema_compile import Resources, compiled_json_schema
+from schemas.formats.limits import MAX_PROBLEMS
+from schemas.formats.problems import Problem, step
+
+KEYWORD_CODES: Final = {
+    "additionalProperties": "PROPERTY_NOT_ALLOWED",
+    "required": "PROPERTY_MISSING",
+    "type": "TYPE_WRONG",
+    "enum": "VALUE_NOT_LISTED",
+    "format": "FORMAT_WRONG",
+    "pattern": "PATTERN_NOT_MATCHED",
+}
+
+
+class Validator(Protocol):
+    """Checks documents against the one schema it was made for. Safe to share between threads.
+
+    A document is what `json.loads` gives, so it nests less than `sys.getrecursionlimit()` deep:
+    the compiled validators recurse natively, and must not be handed anything deeper.
+    """
+
+    def is_valid(self, document: Any) -> bool:
+        """Whether the schema admits `document`, a parsed JSON value."""
+
+    def problems(self, document: Any) -> list[Problem]:
+        """Why the schema does not admit `document`: at most 100 problems; [] if it does. Never raises."""
+
+
+def validator_for(format: str, content: Any, *, resources: Resources | None = None) -> Validator:  # noqa: A002
+    """The validator of a sound schema document (one that `check_document` has nothing against).
+
+    `resources` are the schemas that its `datafold:NAME/VERSION` references name.
+    Raises `FormatError` (`SCHEMA_INVALID`) if the schema cannot be compiled.
+    """
+    if format == "avro":
+        return AvroValidator(content)
+    schema = fields_to_json_schema(content) if format == "fields" else content
+    return JsonSchemaValidator(compiled_json_schema(schema, resources))
+
+
+class JsonSchemaValidator:
+    """A `Validator` on a compiled JSON Schema."""
+
+    def __init__(self, compiled: jsonschema_rs.Validator) -> None:
+        self._compiled = compiled
+
+    def is_valid(self, document: Any) -> bool:
+        try:
+            return self._compiled.is_valid(document)
+        except ValueError:
+            return False
+
+    def problems(self, document: Any) -> list[Problem]:
+        try:
+            if self._compiled.is_valid(document):
+                return []
+            errors = self._compiled.iter_errors(document)
+            return [_problem(error) for error in islice(errors, MAX_PROBLEMS)]
+        except (ValueError, TypeError) as error:
+            message = f"The document cannot be checked: {error}".partition("\n")[0][:300]
+            return [Problem("DOCUMENT_NOT_CHECKABLE", "", message)]
+
+
+def _problem(error: jsonschema_rs.ValidationError) -> Problem:
+    code = KEYWORD_CODES.get(error.kind.name, "VALUE_NOT_ALLOWED")
+    return Problem(code, step("", *error.instance_path), error.message[:500])

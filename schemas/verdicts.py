@@ -1,0 +1,192 @@
+"""Compatibility of a document with the versions of a registered schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from django.conf import settings
+from django.utils import timezone
+
+from schemas import access
+from schemas.compatibility import (
+    CompatibilityError,
+    CompatibilityLimit,
+    Difference,
+    Direction,
+    Mode,
+    Policy,
+    Report,
+    check,
+)
+from schemas.documents import Document
+from schemas.errors import SchemaIncompatible, SchemaInvalid, SchemaTooComplex
+from schemas.formats.field_schema import fields_to_json_schema
+from schemas.models import Schema, SchemaVersion
+from schemas.references import Resources, resolve_references, resources_for, resources_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A report, and the numbers of the versions that it speaks of; each difference names its own."""
+
+    report: Report
+    against: tuple[int, ...]
+
+    @property
+    def compatible(self) -> bool:
+        return self.report.compatible
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.report.to_dict(), "checked_against": list(self.against)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    format: str
+    content: Any
+    resources: Resources
+
+
+def check_new_version(schema: Schema, document: Document) -> Verdict | None:
+    """The verdict over a version about to be registered.
+
+    Returns:
+        None if it is compatible; the incompatible verdict if break-glass lets it through.
+
+    Raises:
+        SchemaIncompatible, with the whole report.
+        SchemaTooComplex: the two cannot be compared in bounded time.
+    """
+    if schema.compatibility == "NONE":
+        return None
+    verdict = judge(schema, document, mode=schema.compatibility)
+    if verdict.compatible:
+        return None
+    if break_glass_open(schema):
+        return verdict
+    raise SchemaIncompatible(_explanation(schema, verdict), **verdict.to_dict())
+
+
+def break_glass_open(schema: Schema) -> bool:
+    return schema.break_glass_until is not None and schema.break_glass_until > timezone.now()
+
+
+def judge(
+    schema: Schema,
+    document: Document,
+    *,
+    mode: str | None = None,
+    policy: str | None = None,
+    against: Iterable[SchemaVersion] | None = None,
+) -> Verdict:
+    """Check `document` without writing anything.
+
+    Args:
+        mode: the schema's own unless given.
+        policy: "exact" or "lenient"; DATAFOLD_COMPATIBILITY_POLICY unless given.
+        against: these versions; unless given the newest, or all of them for a transitive mode.
+
+    Raises:
+        SchemaTooComplex, SchemaInvalid.
+    """
+    mode = mode or schema.compatibility
+    versions = list(against) if against is not None else _versions_for(schema, mode)
+    new = _Side(document.format, document.content, resources_of(resolve_references(document)))
+    try:
+        reports = [
+            _numbered(
+                _check_pair(
+                    _Side(version.format, version.content, resources_for(version)),
+                    new,
+                    cast(Mode, mode),
+                    cast(Policy, policy or settings.DATAFOLD_COMPATIBILITY_POLICY),
+                ),
+                version.number,
+            )
+            for version in versions
+        ]
+    except CompatibilityLimit as error:
+        raise SchemaTooComplex(error.message, **error.details) from error
+    except CompatibilityError as error:
+        raise SchemaInvalid(error.message, **{"problems": [], **error.details}) from error
+    return Verdict(
+        _merged(reports, cast(Mode, mode), policy or settings.DATAFOLD_COMPATIBILITY_POLICY),
+        tuple(version.number for version in versions),
+    )
+
+
+def compare_versions(old: SchemaVersion, new: SchemaVersion, *, mode: str = "FULL") -> Verdict:
+    """The report on two registered versions, for the diff page. Raises as `judge`."""
+    document = Document(
+        new.format, new.content, bytes(new.canonical), new.fingerprint, new.digest, references=()
+    )
+    return judge(new.schema, document, mode=mode, against=[old])
+
+
+def _versions_for(schema: Schema, mode: str) -> list[SchemaVersion]:
+    """Oldest first. A version that waits for approval counts: it may be served any moment."""
+    versions = access.living_versions(schema).order_by("-number")
+    found = list(versions) if mode.endswith("_TRANSITIVE") else list(versions[:1])
+    return found[::-1]
+
+
+def _check_pair(old: _Side, new: _Side, mode: Mode, policy: Policy) -> Report:
+    if old.format != new.format:
+        if "avro" in (old.format, new.format):
+            return _format_changed(old.format, new.format, mode, policy)
+        old, new = _as_json_schema(old), _as_json_schema(new)
+    return check(
+        new.format,
+        old.content,
+        new.content,
+        mode,
+        policy=policy,
+        old_resources=old.resources or None,
+        new_resources=new.resources or None,
+    )
+
+
+def _as_json_schema(side: _Side) -> _Side:
+    if side.format == "fields":
+        return replace(side, format="jsonschema", content=fields_to_json_schema(side.content))
+    return side
+
+
+def _format_changed(old: str, new: str, mode: Mode, policy: Policy) -> Report:
+    message = (
+        f"The old version is written in {old} and the new one in {new}; their data cannot be read alike."
+    )
+    direction: Direction = "FORWARD" if mode.startswith("FORWARD") else "BACKWARD"
+    return Report(
+        compatible=mode == "NONE",
+        mode=mode,
+        policy=policy,
+        differences=[Difference("FORMAT_CHANGED", "", "", message, direction, mode != "NONE")],
+    )
+
+
+def _numbered(report: Report, number: int) -> Report:
+    return replace(
+        report, differences=[replace(difference, version=number) for difference in report.differences]
+    )
+
+
+def _merged(reports: Sequence[Report], mode: Mode, policy: str) -> Report:
+    return Report(
+        compatible=all(report.compatible for report in reports),
+        mode=mode,
+        policy=cast(Policy, policy),
+        differences=[difference for report in reports for difference in report.differences],
+    )
+
+
+def _explanation(schema: Schema, verdict: Verdict) -> str:
+    breaking = [difference for difference in verdict.report.differences if difference.breaking]
+    first = breaking[0].message if breaking else "No proof of compatibility was found."
+    return (
+        f"The new version of {schema.name} is not {schema.compatibility} compatible: {first} Nothing was written. "
+        "The report in details lists every difference with a document that shows it; change the document, or the "
+        "schema's compatibility mode."
+    )
