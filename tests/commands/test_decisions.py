@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import AuditEvent, User
+from keys.models import Key
+from tests.support.registered import register_active, register_pending
+
+pytestmark = pytest.mark.django_db
+
+
+def run(name: str, *args: str) -> str:
+    out = StringIO()
+    call_command(name, *args, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def run_json(name: str, *args: str) -> Any:
+    return json.loads(run(name, *args, "--json"))
+
+
+def key_of(client_id: str) -> Key:
+    return Key.objects.get(client__client_id=client_id)
+
+
+def test_approve_by_client_id_activates_and_is_idempotent() -> None:
+    register_pending("machine-1")
+    assert "Approved machine-1" in run("approve_key", "machine-1")
+    assert key_of("machine-1").status == "active"
+    assert "Nothing to do" in run("approve_key", "machine-1")
+    assert AuditEvent.objects.filter(action="key.approved").count() == 1
+
+
+@pytest.mark.parametrize("name", ["registration_id", "thumbprint", "prefix"])
+def test_a_key_answers_to_each_of_its_names(name: str) -> None:
+    register_pending("machine-1")
+    key = key_of("machine-1")
+    names = {"registration_id": str(key.pk), "thumbprint": key.thumbprint, "prefix": key.thumbprint[:8]}
+    answer = run_json("approve_key", names[name])
+    assert answer["status"] == "active"
+    assert answer["client_id"] == "machine-1"
+
+
+def test_approve_names_the_operator_and_sets_terms() -> None:
+    User.objects.create_user("olga")
+    register_pending("machine-1")
+    run("approve_key", "machine-1", "--by", "olga", "--expires", "2031-05-01", "--scope", "schemas:read")
+    key = key_of("machine-1")
+    assert key.decided_by is not None
+    assert key.decided_by.username == "olga"
+    assert key.expires_at is not None
+    assert key.expires_at.date().isoformat() == "2031-05-01"
+    assert key.client.scopes == ["schemas:read"]
+
+
+def test_approve_under_four_eyes_takes_two_named_operators(settings: Any) -> None:
+    settings.DATAFOLD_FOUR_EYES = True
+    for name in ("olga", "omar"):
+        User.objects.create_user(name)
+    register_pending("machine-1")
+    with pytest.raises(CommandError, match="two operators"):
+        run("approve_key", "machine-1")
+    assert "another operator" in run("approve_key", "machine-1", "--by", "olga")
+    assert key_of("machine-1").status == "pending"
+    assert "active until" in run("approve_key", "machine-1", "--by", "omar")
+
+
+def test_an_unknown_name_lists_the_candidates() -> None:
+    register_pending("machine-1")
+    with pytest.raises(CommandError, match=r"(?s)No key answers to 'machin-1'.*machine-1"):
+        run("approve_key", "machin-1")
+
+
+def test_an_ambiguous_name_lists_the_candidates() -> None:
+    register_pending("machine-1")
+    key = key_of("machine-1")
+    # Whoever registers chooses a client_id: one that reads like another key's thumbprint must not win.
+    register_pending(key.thumbprint[:8].replace("-", "x").replace("_", "x"))
+    register_pending(key.thumbprint[:6]) if "-" not in key.thumbprint[:6] else None
+    with pytest.raises(CommandError, match=r"(?s)means 2 keys.*registration_id"):
+        run("approve_key", key.thumbprint[:6])
+    assert set(Key.objects.values_list("status", flat=True)) == {"pending"}
+
+
+def test_an_unknown_operator_decides_nothing() -> None:
+    register_pending("machine-1")
+    with pytest.raises(CommandError, match="no active operator 'nobody'"):
+        run("approve_key", "machine-1", "--by", "nobody")
+    assert key_of("machine-1").status == "pending"
+
+
+def test_reject_keeps_the_reason() -> None:
+    register_pending("machine-1")
+    run("reject_key", "machine-1", "--reason", "not ours")
+    key = key_of("machine-1")
+    assert (key.status, key.decision_reason) == ("rejected", "not ours")
+    assert run_json("reject_key", "machine-1")["changed"] is False
+
+
+def test_a_decision_that_the_state_forbids_is_refused() -> None:
+    register_pending("machine-1")
+    run("reject_key", "machine-1")
+    with pytest.raises(CommandError, match="rejected"):
+        run("approve_key", "machine-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "note"),
+    [
+        ("keyCompromise", "keyCompromise", ""),
+        ("key-compromise", "keyCompromise", ""),
+        ("lost laptop", "unspecified", "lost laptop"),
+        ("", "unspecified", ""),
+    ],
+)
+def test_revoke_takes_rfc_5280_reasons(given: str, kept: str, note: str) -> None:
+    register_active("machine-1")
+    run("revoke_key", "machine-1", "--reason", given, "--compromised-since", "2026-01-02T03:04:05Z")
+    key = key_of("machine-1")
+    assert (key.status, key.revocation_reason, key.decision_reason) == ("revoked", kept, note)
+    assert key.compromised_since is not None
+    assert key.compromised_since.isoformat() == "2026-01-02T03:04:05+00:00"
+
+
+def test_a_revoked_key_is_refused_at_the_next_request(client: Any) -> None:
+    from tests.support.client import SignedClient
+
+    signed = SignedClient(register_active("machine-1"))
+    assert signed.call("GET", "/api/v1/auth/me").status_code == 200
+    run("revoke_key", "machine-1", "--reason", "superseded")
+    assert signed.call("GET", "/api/v1/auth/me").json()["error"]["code"] == "KEY_REVOKED"
+
+
+def test_suspend_and_reactivate_with_a_reason() -> None:
+    register_active("machine-1")
+    run("suspend_key", "machine-1", "--reason", "odd traffic")
+    assert key_of("machine-1").status == "suspended"
+    with pytest.raises(CommandError, match="--reason"):
+        run("reactivate_key", "machine-1")
+    run("reactivate_key", "machine-1", "--reason", "it was us")
+    assert key_of("machine-1").status == "active"
+
+
+def test_show_key_tells_its_history() -> None:
+    register_active("machine-1")
+    shown = run("show_key", "machine-1")
+    assert "BEGIN PUBLIC KEY" in shown
+    assert "key.approved" in shown
+    assert run_json("show_key", "machine-1")["history"][0]["action"] == "key.approved"
+
+
+def test_list_keys_filters() -> None:
+    register_pending("waiting-1")
+    register_active("active-1")
+    assert [key["client_id"] for key in run_json("list_keys", "--status", "pending")] == ["waiting-1"]
+    assert [key["client_id"] for key in run_json("list_keys", "--client", "active-1")] == ["active-1"]
+    assert len(run_json("list_keys", "--limit", "1")) == 1
+    assert run_json("list_keys", "--expiring", "10000")[0]["client_id"] == "active-1"
+    assert "waiting-1" in run("list_keys")
+
+
+def test_rotate_key_asks_once_and_never_later_than_asked() -> None:
+    for name in ("a-1", "a-2"):
+        register_active(name)
+    register_pending("p-1")
+    assert len(run_json("rotate_key", "--all", "--due", "2031-01-01", "--dry-run")["requested"]) == 2
+    assert Key.objects.filter(rotate_by__isnull=False).count() == 0
+    assert len(run_json("rotate_key", "--all", "--due", "2031-01-01")["requested"]) == 2
+    assert run_json("rotate_key", "--all", "--due", "2031-01-01")["requested"] == []
+    assert run_json("rotate_key", "a-1", "--due", "2032-01-01")["requested"] == []
+    assert run_json("rotate_key", "--older-than", "90d")["requested"] == []
+
+
+@pytest.mark.parametrize("args", [[], ["a-1", "--all"], ["--all", "--due", "2001-01-01"], ["--older-than", "soon"]])
+def test_rotate_key_refuses_what_is_unclear(args: list[str]) -> None:
+    with pytest.raises(CommandError):
+        run("rotate_key", *args)

@@ -1,0 +1,206 @@
+"""The stack that the tests run on, and the fixtures that all of them share.
+
+`python -m pytest tests/keys` tests on SQLite, `DATAFOLD_TEST_STACK=postgres python -m pytest …` on
+PostgreSQL and Redis. `make test` runs one worker for each, side by side: tests that touch a
+database or a server run on both, the others once.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.stack import PROJECT, Stack, current_stack, enter_stack, new_folder, run_folder
+
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+run_folder()  # first, so that xdist's workers inherit it
+enter_stack()
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.client import SignedClient, WireClient
+    from tests.support.server import DataFoldServer
+
+# Fixtures that bring a database or a server with them: such tests run on both stacks.
+STACK_FIXTURES = {"db", "transactional_db", "datafold_server", "start_server", "live_server"}
+
+
+def pytest_report_header() -> str:
+    return f"stack: {current_stack()}" if not IS_WORKER else ""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a worker of `make test`, leave out the tests that the other worker runs for both."""
+    if not IS_WORKER or config.getoption("dist") != "each":
+        return
+    mine = list(Stack).index(current_stack())
+    kept, left_out = [], []
+    for item in items:
+        share = zlib.crc32(item.nodeid.partition("::")[0].encode()) % len(Stack)
+        (kept if depends_on_stack(item) or share == mine else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
+
+
+def depends_on_stack(item: pytest.Item) -> bool:
+    from django.test import SimpleTestCase, TestCase, TransactionTestCase
+
+    if item.get_closest_marker("one_stack"):
+        return False
+    case = getattr(item, "cls", None)
+    if case is not None and issubclass(case, TransactionTestCase | TestCase):
+        return True
+    if case is not None and issubclass(case, SimpleTestCase):
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(fixtures & STACK_FIXTURES)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: Any = yield
+    if report.failed:
+        report.sections.append(("stack", str(current_stack())))
+    return report  # type: ignore[return-value]
+
+
+# --- The database of this process -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """SQLite in a file: tests with threads need the locking that a real database has."""
+    from django.db import connections
+
+    settings = connections["default"].settings_dict
+    if current_stack() is Stack.SQLITE:
+        settings["TEST"]["NAME"] = str(new_folder("unit-") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    from tests.support.database import let_flush_pass
+
+    with django_db_blocker.unblock():
+        let_flush_pass()
+
+
+@pytest.fixture(autouse=True)
+def _commit_hooks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`transaction.on_commit` works in tests that are rolled back, too."""
+    if _database_use(request) != "rolled back":
+        yield
+        return
+    request.getfixturevalue("db")
+    from tests.support.database import commits_for_real
+
+    with commits_for_real():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_memory(request: pytest.FixtureRequest) -> None:
+    """What the process and Redis remember of the last test's database is not true of this one's."""
+    if not _database_use(request):
+        return
+    from django.core.cache import cache
+
+    from keys.directory import directory
+
+    directory().clear()
+    cache.clear()
+    if url := os.environ["REDIS_URL"]:
+        import redis
+
+        with redis.Redis.from_url(url) as connection:
+            connection.flushdb()
+
+
+def _database_use(request: pytest.FixtureRequest) -> str:
+    """"rolled back", "committed", or "" for a test without a database."""
+    marker = request.node.get_closest_marker("django_db")
+    names = set(request.fixturenames)
+    if "transactional_db" in names or (marker is not None and marker.kwargs.get("transaction")):
+        return "committed"
+    return "rolled back" if marker is not None or "db" in names else ""
+
+
+# --- Clients ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client() -> WireClient:
+    """Django's test client, with the raw target."""
+    from tests.support.client import WireClient
+
+    return WireClient()
+
+
+@pytest.fixture
+def signed_client(db: None) -> SignedClient:
+    """A registered client with an active key, all default scopes, that signs what it sends."""
+    from tests.support.registered import register_active
+    from tests.support.client import SignedClient
+
+    return SignedClient(register_active("signed-client"))
+
+
+# --- Servers ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[Callable[..., DataFoldServer]]:
+    """Start servers with settings of their own: `start_server("name", DATAFOLD_…="…")`."""
+    from tests.support.server import DataFoldServer
+
+    servers: list[DataFoldServer] = []
+
+    def start(name: str, **variables: str) -> DataFoldServer:
+        servers.append(DataFoldServer(name, **variables))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def datafold_server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+    """The server with the default settings that tests share: use names of your own in it."""
+    return start_server("shared")
+
+
+# --- Browser ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from tests.support import browser as support
+
+    if support.chromium_path() is None:
+        pytest.skip(support.WHY_SKIPPED)
+    with support.open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def take_screenshot(request: pytest.FixtureRequest) -> Callable[[Page, str], Path]:
+    """Pictures for people: in $DATAFOLD_SCREENSHOTS, by default `.data/screenshots`."""
+    from tests.support.browser import screenshot
+
+    folder = Path(os.environ.get("DATAFOLD_SCREENSHOTS", PROJECT / ".data" / "screenshots"))
+    return lambda page, name: screenshot(page, folder / str(current_stack()), name)

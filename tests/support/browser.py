@@ -1,0 +1,47 @@
+"""A real browser for the pages that people use."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WHY_SKIPPED = f"no Chromium on the PATH ({', '.join(NAMES)}): install the distribution's package"
+
+
+def chromium_path() -> str | None:
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # The sandbox needs rights that root in a container does not have; only our own pages are opened.
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def login(page: Page, base_url: str, username: str, password: str) -> None:
+    """Sign in to the admin as a person would."""
+    page.goto(f"{base_url}/admin/login/")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.locator("form [type=submit]").click()
+    page.wait_for_url(f"{base_url}/admin/")
+
+
+def screenshot(page: Page, folder: Path, name: str) -> Path:
+    """A picture of the whole page, for people to look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    page.screenshot(path=path, full_page=True)
+    return path

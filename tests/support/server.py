@@ -1,0 +1,89 @@
+"""DataFold as it runs in earnest: gunicorn on a port, with a database of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+from tests.support.services import free_port
+from tests.support.stack import PROJECT, server_variables, stack_environment
+
+
+class DataFoldServer:
+    """A running server on this process's stack.
+
+    Attributes:
+        base_url: "http://127.0.0.1:PORT".
+        environment: the variables it runs with.
+        log: the file with its log lines.
+    """
+
+    def __init__(self, name: str, **variables: str) -> None:
+        """Start it; `variables` override the environment."""
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        inherited = {name: value for name, value in os.environ.items() if name not in server_variables()}
+        self.environment = {
+            **inherited,
+            **stack_environment(name),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "WORKERS": "2",
+            # All tests come from one address; those about limits set them themselves.
+            "DATAFOLD_REGISTRATION_RATE": "100000/minute",
+            "DATAFOLD_ANONYMOUS_RATE": "100000/minute",
+            **variables,
+        }
+        self.log = Path(self.environment["DATA_DIR"]) / "server.log"
+        self.manage("migrate", "--verbosity=0")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
+                cwd=PROJECT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_until_it_answers()
+
+    def manage(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `manage.py …` against this server's database; fails the test if the command fails."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            **options,
+        )
+        if check:
+            assert result.returncode == 0, f"manage.py {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
+        return result
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait_until_it_answers(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        opener = build_opener(ProxyHandler({}))
+        while True:
+            try:
+                opener.open(f"{self.base_url}/health/live", timeout=5).close()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"The server did not start:\n{self.log.read_text()[-4000:]}") from None
+                time.sleep(0.05)
+            else:
+                return

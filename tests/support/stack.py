@@ -1,0 +1,100 @@
+"""Which stack this process tests on, and the environment that makes Django run on it.
+
+`DATAFOLD_TEST_STACK` names it: "sqlite" (the default) or "postgres" (PostgreSQL and Redis).
+`make test` starts one worker for each.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+from tests.support.services import create_database, stop_services, take_redis_database
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Stack(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
+def current_stack() -> Stack:
+    return Stack(os.environ.get("DATAFOLD_TEST_STACK", Stack.SQLITE))
+
+
+def run_folder() -> Path:
+    """The temporary folder of this test run, shared by its workers."""
+    if "DATAFOLD_TEST_RUN" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="datafold-test-")
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user where the tests run as root.
+        os.environ["DATAFOLD_TEST_RUN"] = folder
+        atexit.register(stop_services, Path(folder))  # in the process that made it, not in its workers
+    return Path(os.environ["DATAFOLD_TEST_RUN"])
+
+
+def new_folder(prefix: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=run_folder()))
+
+
+def server_variables() -> set[str]:
+    """Every variable that `project/settings.py` and `gunicorn.conf.py` read, `_FILE` forms included."""
+    names = read_variables(PROJECT / "project/settings.py") | read_variables(PROJECT / "gunicorn.conf.py")
+    return names | {f"{name}_FILE" for name in names}
+
+
+def read_variables(path: Path) -> set[str]:
+    """The names that a module reads by `env.<type>("NAME", …)`."""
+    return {
+        node.args[0].value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+        and node.args[0].value.isupper()
+    }
+
+
+def stack_environment(name: str) -> dict[str, str]:
+    """The variables of a server of its own on this process's stack, with an empty database.
+
+    Args:
+        name: unique in the test run; names the database.
+    """
+    folder = new_folder(f"{name}-")
+    (folder / "static").mkdir()
+    environment = {
+        "SECRET_KEY": "only-for-tests-" * 5,
+        "DATAFOLD_DEVELOPMENT": "true",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+        "DATA_DIR": str(folder),
+        "LOG_FORMAT": "json",
+    }
+    if current_stack() is Stack.POSTGRES:
+        environment["DATABASE_URL"] = create_database(run_folder(), f"{name}_{folder.name[-8:]}")
+        environment["REDIS_URL"] = take_redis_database(run_folder())
+    else:
+        # Spelled out, or a developer's .env file would fill them in.
+        environment["DATABASE_URL"] = f"sqlite:///{folder / 'datafold.sqlite3'}"
+        environment["REDIS_URL"] = ""
+    return environment
+
+
+def enter_stack() -> None:
+    """Make this process's Django run on the stack, whatever the caller's environment says."""
+    import django
+
+    for name in server_variables():
+        os.environ.pop(name, None)
+    os.environ.update(stack_environment("unit"), DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="WARNING")
+    django.setup()
+    # Workers inherit the environment, and pytest-django would load the settings before they come here.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
