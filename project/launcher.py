@@ -7,6 +7,7 @@ Development mode is asked for here, explicitly; nothing is changed that the envi
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import secrets
 import signal
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -140,7 +142,7 @@ def prepare_data() -> None:
     from accounts.bootstrap import ensure_operator
 
     try:
-        call_command("check")
+        call_command("check", stdout=StringIO())
         say(f"Bringing the database up to date ({settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}) …")
         call_command("migrate", verbosity=0, interactive=False)
     except SystemCheckError as error:
@@ -171,6 +173,7 @@ def play_tour(server: Server) -> None:
     elif settings.DATAFOLD_REGISTRATION_POLICY not in ("approval", "open") or not settings.DATAFOLD_ENABLE_AUTH:
         say("The tour is left out: it needs registration by approval, or open.")
     else:
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tour tells of each request itself
         Tour(server.url, say).play()
     connections.close_all()
 

@@ -59,6 +59,8 @@ def depends_on_stack(item: pytest.Item) -> bool:
         return True
     if case is not None and issubclass(case, SimpleTestCase):
         return False
+    if item.get_closest_marker("each_stack"):
+        return True
     fixtures = set(getattr(item, "fixturenames", ()))
     return item.get_closest_marker("django_db") is not None or bool(fixtures & STACK_FIXTURES)
 
@@ -68,6 +70,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: Any = yield
     if report.failed:
         report.sections.append(("stack", str(current_stack())))
+        if server := getattr(item, "funcargs", {}).get("datafold_server"):
+            report.sections.append(("server's errors", server.errors()[-3000:]))
     return report  # type: ignore[return-value]
 
 

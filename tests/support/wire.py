@@ -91,12 +91,17 @@ class RawConnection:
         while (line := self._stream.readline().decode("latin-1").strip()) != "":
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        length = int(headers.get("content-length", "0"))
-        return RawAnswer(int(status_line.split()[1]), headers, self._stream.read(length))
+        chunked = headers.get("transfer-encoding") == "chunked"
+        content = self._read_chunks() if chunked else self._stream.read(int(headers.get("content-length", "0")))
+        return RawAnswer(int(status_line.split()[1]), headers, content)
 
-    def closed_by_server(self) -> bool:
-        """Whether nothing more comes."""
-        return self._stream.read(1) == b""
+    def _read_chunks(self) -> bytes:
+        content = b""
+        while length := int(self._stream.readline(), 16):
+            content += self._stream.read(length)
+            self._stream.readline()
+        self._stream.readline()
+        return content
 
     def close(self) -> None:
         self._stream.close()

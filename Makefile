@@ -1,0 +1,105 @@
+# DataFold: `make help` lists what there is. A fresh machine needs Python 3.11 or newer, and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+export PIP_ROOT_USER_ACTION := ignore
+
+# Set PYTHON to choose the interpreter that makes the virtual environment.
+PYTHON ?=
+
+# The stacks of DESIGN: tests that touch a database or a server run on each, side by side.
+STACKS := --dist each \
+	--tx popen//env:DATAFOLD_TEST_STACK=sqlite \
+	--tx popen//env:DATAFOLD_TEST_STACK=postgres
+TESTS ?= tests
+
+# The settings that `make check` judges as an installation in earnest; nothing here is a real secret.
+PRODUCTION := env -u DATAFOLD_DEVELOPMENT -u DEBUG \
+	SECRET_KEY=judged-only-by-make-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF \
+	DATAFOLD_ENCRYPTION_KEYS=anVkZ2VkLW9ubHktYnktbWFrZS1jaGVjay0wMTIzNDU= \
+	ALLOWED_HOSTS=datafold.example.com \
+	DATAFOLD_PUBLIC_ORIGINS=https://datafold.example.com \
+	DATAFOLD_TRUSTED_PROXIES=10.0.0.1/32 \
+	DATABASE_URL=postgres://datafold@database.example.com/datafold \
+	REDIS_URL=redis://redis.example.com:6379/0 \
+	DATA_DIR=.data/check
+
+.PHONY: help
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/run.stamp ## Start DataFold on SQLite, with everything a first start needs (HOST, PORT, DATA_DIR)
+	@exec $(BIN)/python -m project.launcher
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL with Redis (TESTS=path for some)
+	@$(BIN)/python -m pytest $(STACKS) -q $(TESTS)
+
+.PHONY: check
+check: $(VENV)/dev.stamp ## Lint, types, migrations, production settings, OpenAPI document, dependencies
+	@echo "ruff …" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@echo "mypy …" && $(PRODUCTION) $(BIN)/mypy --no-error-summary .
+	@echo "migrations …" && $(PRODUCTION) DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	@echo "production settings …" && $(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@echo "OpenAPI document …" && $(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	@echo "dependencies …" && $(PIP) check
+
+.PHONY: audit
+audit: $(VENV)/dev.stamp ## Look for known vulnerabilities in the dependencies (asks the advisory service)
+	@$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+
+.PHONY: vectors
+vectors: $(VENV)/dev.stamp ## Run every vector file in $DATAFOLD_VECTORS and print file.json passed/total
+	@$(BIN)/python -m tests.vectors
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## Run the benchmarks
+	@for benchmark in benchmarks/[a-z]*.py; do \
+		module=$${benchmark%.py}; echo "$$module"; $(BIN)/python -m "$${module//\//.}"; \
+	done
+
+.PHONY: requirements
+requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--python-version 3.11 --custom-compile-command "make requirements" --output-file $$name.txt $$name.in; \
+	done
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches; data in .data stays
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Setup -------------------------------------------------------------------------------------------
+
+$(VENV)/bin/python:
+	@python=""; \
+	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "DataFold needs Python 3.11 or newer, and $(or $(PYTHON),python3) is not. Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$($$python --version) …"; \
+	"$$python" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module is incomplete. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/run.stamp: requirements.txt sdk/pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the server needs …"
+	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable ./sdk
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt sdk/pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the tests and checks need …"
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable ./sdk
+	@touch $(VENV)/run.stamp $@
