@@ -84,15 +84,17 @@ class Directory:
         self._records: OrderedDict[str, tuple[float, ClientRecord]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def lookup(self, keyid: str) -> ClientRecord | None:
-        """The client that `keyid` names (client_id or thumbprint), from the cache or the database."""
+    def recall(self, keyid: str) -> ClientRecord | None:
+        """The client that `keyid` names (client_id or thumbprint), if it is remembered."""
         found = self._records.get(keyid)
-        if found is not None and found[0] > time.monotonic():
-            return found[1]
-        return self.reload(keyid)
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def lookup(self, keyid: str) -> ClientRecord | None:
+        """As `recall`, else from the database."""
+        return self.recall(keyid) or self.reload(keyid)
 
     def reload(self, keyid: str) -> ClientRecord | None:
-        """As `lookup`, but from the database."""
+        """As `lookup`, but always from the database."""
         record = read_record(keyid)
         with self._lock:
             if record is None:

@@ -85,3 +85,15 @@ class RawTargetMissing(KeysError):
 
 class AuthorityNotAllowed(KeysError):
     code = "AUTHORITY_NOT_ALLOWED"
+
+
+class ProxyNotTrusted(KeysError):
+    code = "PROXY_NOT_TRUSTED"
+
+
+class ForwardedRequestInvalid(KeysError):
+    code = "FORWARDED_REQUEST_INVALID"
+
+
+class ForwardedHostNotAllowed(KeysError):
+    code = "FORWARDED_HOST_NOT_ALLOWED"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from functools import lru_cache
 from typing import cast
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from keys.replay.database import count_in_window
 from keys.replay.redis import unavailable
+from project.ratelimit import Quota
+
+_REMEMBERED = 10_000
 
 
 def count_request(subject: str, *, period: int, now: float) -> int:
@@ -33,6 +40,54 @@ def count_request(subject: str, *, period: int, now: float) -> int:
         raise unavailable(error) from error
 
 
+class SharedLimit:
+    """A limit that holds across processes, and costs nothing more for who is over it already.
+
+    Requests are counted in the shared store. A process that was told there that somebody is over the
+    limit remembers it until the window ends, so a flood is refused without a round trip.
+
+    Args:
+        policy: its name, for the RateLimit fields.
+    """
+
+    def __init__(self, policy: str) -> None:
+        self.policy = policy
+        self._over: OrderedDict[str, float] = OrderedDict()
+
+    def count(self, subject: str, rate: tuple[int, int], now: float) -> Quota:
+        """Count one more; `remaining` of the answer is below 0 where it is over the limit.
+
+        Raises:
+            ReplayCheckUnavailable
+        """
+        limit, period = rate
+        if not self.is_over(subject, now):
+            count = count_request(f"{self.policy}:{subject}", period=period, now=now)
+            if count <= limit:
+                return Quota(self.policy, limit, period, limit - count, seconds_left(period, now))
+            self._remember(subject, (now // period + 1) * period)
+        return Quota(self.policy, limit, period, -1, seconds_left(period, now))
+
+    def is_over(self, subject: str, now: float) -> bool:
+        """Whether this process knows that the subject is over its limit."""
+        return bool(self._over) and self._over.get(subject, 0.0) > now
+
+    def _remember(self, subject: str, until: float) -> None:
+        self._over[subject] = until
+        while len(self._over) > _REMEMBERED:
+            try:
+                self._over.popitem(last=False)
+            except KeyError:
+                break
+
+
+def seconds_left(period: int, now: float) -> int:
+    """Whole seconds until the running window has ended, at least 1."""
+    return max(1, math.ceil(period - now % period))
+
+
 @lru_cache(maxsize=4)
 def _connection(url: str, timeout: float) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )

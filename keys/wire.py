@@ -48,29 +48,43 @@ def claims_signature(request: HttpRequest) -> bool:
     return "HTTP_SIGNATURE" in request.META or "HTTP_SIGNATURE_INPUT" in request.META
 
 
-def wire_request(request: HttpRequest) -> Request:
+def wire_request(request: HttpRequest, *, read_body: bool = True) -> Request:
     """The request as the engine sees it. Reads the body, which `BodyLimitMiddleware` has bounded.
+
+    Args:
+        read_body: false leaves the body on the wire, for whoever streams it to disk and checks its
+            digest on the way (`project.uploads`).
 
     Raises:
         RawTargetMissing: the application server does not hand the request target over.
         AuthorityNotAllowed: the Host is none of this server's.
         SignatureError: the target or the host cannot be signed for.
     """
-    raw_target = request.META.get("RAW_URI")
-    if not raw_target:
+    scheme, authority = _origin(request)
+    return Request(
+        method=request.META["REQUEST_METHOD"],
+        raw_target=raw_target(request),
+        scheme=scheme,
+        authority=authority,
+        fields=WireFields(request.META),
+        body=request.body if read_body else b"",
+    )
+
+
+def raw_target(request: HttpRequest) -> str:
+    """The request target as it stood on the wire, percent-encoding and all.
+
+    Raises:
+        RawTargetMissing: the application server does not hand it over (only gunicorn is known to do so
+            under this name, faithfully: `/a/../b` and `//x` come through as they are).
+    """
+    target = request.META.get("RAW_URI")
+    if not target:
         raise RawTargetMissing(
             "The application server does not hand over the request target as it stood on the wire, so no signature "
             "over it can be checked. Run DataFold on gunicorn."
         )
-    scheme, authority = _origin(request)
-    return Request(
-        method=request.META["REQUEST_METHOD"],
-        raw_target=raw_target,
-        scheme=scheme,
-        authority=authority,
-        fields=WireFields(request.META),
-        body=request.body,
-    )
+    return str(target)
 
 
 def _origin(request: HttpRequest) -> tuple[str, str]:

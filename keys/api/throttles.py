@@ -3,56 +3,79 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
-from keys.rates import count_request
-from project.proxies import client_address
+from keys.errors import ReplayCheckUnavailable
+from keys.rates import SharedLimit
+from project.proxies import caller_network, client_address
+from project.ratelimit import Quota, note_quota, parse_rate
 
-_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+if TYPE_CHECKING:  # rest_framework.views imports the default throttles, this module among them
+    from rest_framework.views import APIView
 
 
 class AddressThrottle(BaseThrottle):
-    """`setting` names the rate, such as "60/minute"; "" switches it off."""
+    """`setting` names the rate, such as "60/minute"; "" switches it off. `subject` names the policy."""
 
     setting = ""
     subject = ""
 
     def __init__(self) -> None:
-        self._wait = 0.0
+        self._wait = 1
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         rate = getattr(settings, self.setting)
         if not rate:
             return True
-        limit, period = parse_rate(rate)
-        now = time.time()
-        count = count_request(f"{self.subject}:{client_address(request._request)}", period=period, now=now)
-        self._wait = period - now % period
-        return count <= limit
+        quota = self.count(caller_network(client_address(request._request)), parse_rate(rate))
+        note_quota(quota)
+        self._wait = quota.reset
+        return quota.remaining >= 0
+
+    def count(self, network: str, rate: tuple[int, int]) -> Quota:
+        """Raises `ReplayCheckUnavailable`: what cannot be counted is not let in."""
+        return shared_limit(self.subject).count(network, rate, time.time())
 
     def wait(self) -> float:
-        return self._wait + 1
+        return self._wait
+
+
+class AnonymousThrottle(AddressThrottle):
+    """The default of every view: calls that are neither signed nor an operator's."""
+
+    setting = "DATAFOLD_ANONYMOUS_RATE"
+    subject = "anonymous"
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return bool(request.user and request.user.is_authenticated) or super().allow_request(request, view)
+
+    def count(self, network: str, rate: tuple[int, int]) -> Quota:
+        """Without the store, reading what anybody may read goes on, uncounted."""
+        try:
+            return super().count(network, rate)
+        except ReplayCheckUnavailable:
+            return Quota(self.subject, rate[0], rate[1], 0, 1)
 
 
 class RegistrationThrottle(AddressThrottle):
     setting = "DATAFOLD_REGISTRATION_RATE"
-    subject = "register"
+    subject = "registration"
 
 
 class VerifyThrottle(AddressThrottle):
     setting = "DATAFOLD_VERIFY_RATE"
-    subject = "verify"
+    subject = "verification"
 
 
-def parse_rate(rate: str) -> tuple[int, int]:
-    """ "60/minute" → (60 requests, 60 seconds)."""
-    count, _, period = rate.partition("/")
-    return int(count), _PERIODS[period.strip()]
+@lru_cache(maxsize=32)
+def shared_limit(policy: str) -> SharedLimit:
+    """This process's view of the limit of that name."""
+    return SharedLimit(policy)
 
 
 def describe(rate: str) -> dict[str, Any]:

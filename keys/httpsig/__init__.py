@@ -20,7 +20,7 @@ from .checks import (
     nonce_expiry,
 )
 from .components import STRUCTURED_FIELDS, Component, Components
-from .digest import WANT_CONTENT_DIGEST, check_content_digest, check_digest, content_digest
+from .digest import WANT_CONTENT_DIGEST, StreamDigest, check_content_digest, check_digest, content_digest
 from .errors import (
     AlgorithmMismatch,
     AlgorithmNotAllowed,
@@ -99,6 +99,7 @@ __all__ = [
     "SignatureRequest",
     "SignatureTooLarge",
     "SignatureVerificationFailed",
+    "StreamDigest",
     "StructuredFieldError",
     "TimestampInFuture",
     "TimestampMissing",

@@ -20,7 +20,7 @@ from .keys import PublicKey
 from .message import Request
 from .signatures import UnverifiedSignature
 
-MAX_CANDIDATES = 24
+MAX_CANDIDATES = 36
 
 _TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -84,11 +84,10 @@ def _variants(signature: UnverifiedSignature, request: Request) -> Iterator[tupl
 def _other_origins(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
     server = f"{request.scheme}://{request.authority}"
     other_scheme = "http" if request.scheme == "https" else "https"
-    port = _DEFAULT_PORT[request.scheme]
     authorities = [request.fields.get("host", ""), request.fields.get("x-forwarded-host", "")]
     origins = [
         (other_scheme, request.authority),
-        (request.scheme, f"{request.authority}:{port}"),
+        (request.scheme, f"{request.authority}:{_DEFAULT_PORT.get(request.scheme, 0)}"),
         *((scheme, each) for each in authorities for scheme in (request.scheme, other_scheme) if each),
     ]
     for scheme, authority in dict.fromkeys(origins):

@@ -45,10 +45,45 @@ def check_digest(value: str, body: bytes, field: str = "Content-Digest") -> None
             continue
         actual = digest(body).digest()
         if not hmac.compare_digest(actual, expected):
-            raise _mismatch(field, algorithm, expected, actual, body)
+            raise _mismatch(field, algorithm, expected, actual, len(body))
         checked = True
     if not checked:
         raise DigestMissing(f"{field} holds no algorithm that counts. Use sha-256 or sha-512.", field=field)
+
+
+class StreamDigest:
+    """Checks ``Content-Digest`` against a body that is seen piece by piece.
+
+    Raises :class:`DigestMissing` if the field is absent or names no algorithm that counts, and
+    :class:`DigestMalformed`, both before the first piece.
+    """
+
+    def __init__(self, value: str | None, field: str = "Content-Digest") -> None:
+        if value is None:
+            raise DigestMissing("The request has a body but no Content-Digest. Add it and cover it.")
+        self._field = field
+        self._expected = {
+            algorithm: digest for algorithm, digest in _members(value, field).items() if algorithm in _HASHES
+        }
+        if not self._expected:
+            raise DigestMissing(
+                f"{field} holds no algorithm that counts. Use sha-256 or sha-512.", field=field
+            )
+        self._hashes = {algorithm: _HASHES[algorithm](b"") for algorithm in self._expected}
+        self.length = 0
+
+    def update(self, piece: bytes) -> None:
+        """Take in the next bytes of the body."""
+        self.length += len(piece)
+        for running in self._hashes.values():
+            running.update(piece)
+
+    def check(self) -> None:
+        """After the last piece. Raises :class:`DigestMismatch`."""
+        for algorithm, expected in self._expected.items():
+            actual = self._hashes[algorithm].digest()
+            if not hmac.compare_digest(actual, expected):
+                raise _mismatch(self._field, algorithm, expected, actual, self.length)
 
 
 def _matches_common(value: str, body: bytes) -> bool:
@@ -86,14 +121,14 @@ def _members(value: str, field: str) -> dict[str, bytes]:
     return digests
 
 
-def _mismatch(field: str, algorithm: str, expected: bytes, actual: bytes, body: bytes) -> DigestMismatch:
+def _mismatch(field: str, algorithm: str, expected: bytes, actual: bytes, length: int) -> DigestMismatch:
     return DigestMismatch(
-        f"The body that arrived ({len(body)} bytes) has another {algorithm} than {field} declares: "
+        f"The body that arrived ({length} bytes) has another {algorithm} than {field} declares: "
         "it was changed on the way, or hashed before its final encoding.",
         algorithm=algorithm,
         declared=_base64(expected),
         actual=_base64(actual),
-        body_bytes=len(body),
+        body_bytes=length,
     )
 
 

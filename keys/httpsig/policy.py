@@ -28,7 +28,6 @@ class Limits:
     components: int = 64
     params: int = 32
     string_chars: int = 1024
-    content_digest_bytes: int = 2048
 
 
 @dataclass(frozen=True, slots=True)

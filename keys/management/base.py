@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
+import sys
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -18,8 +20,30 @@ from keys.naming import MAX_CANDIDATES, KeyNameUnknown, find_key
 from project.errors import DomainError
 
 
+_DASHED_NAME = re.compile(r"-[A-Za-z0-9_-]{3,42}")
+
+
+class KeyNameParser(CommandParser):
+    """Takes a thumbprint that begins with "-" (one in 64 does) for what it is and not for an option."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = list(sys.argv[1:] if args is None else args)
+        names = [each for each in given if "--" not in given and self._is_name(each)]
+        rest = [each for each in given if each not in names]
+        return super().parse_args([*rest, "--", *names] if names else rest, namespace)
+
+    def _is_name(self, text: str) -> bool:
+        options = [option for action in self._actions for option in action.option_strings]
+        return bool(_DASHED_NAME.fullmatch(text)) and not any(option.startswith(text) for option in options)
+
+
 class DataFoldCommand(BaseCommand):
     """`--json`, and refusals of the domain as CommandError (exit code 1)."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.__class__ = KeyNameParser  # Django offers no other way to choose the class
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="Print JSON for a script to read.")

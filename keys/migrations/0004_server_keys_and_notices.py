@@ -13,10 +13,10 @@ class Migration(migrations.Migration):
             name='DailySummary',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField(unique=True)),
                 ('created_at', models.DateTimeField()),
-                ('claimed_at', models.DateTimeField(null=True)),
+                ('claimed_at', models.DateTimeField(help_text='When a worker last took it to send it.', null=True)),
                 ('sent_at', models.DateTimeField(null=True)),
+                ('day', models.DateField(unique=True)),
             ],
             options={
                 'default_permissions': (),
@@ -26,11 +26,12 @@ class Migration(migrations.Migration):
             name='ExpiryWarning',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('days', models.PositiveSmallIntegerField()),
-                ('expires_at', models.DateTimeField(help_text='The end that was warned of: a prolonged key is warned of anew.')),
                 ('created_at', models.DateTimeField()),
-                ('claimed_at', models.DateTimeField(help_text='When a worker took it to send it.', null=True)),
+                ('claimed_at', models.DateTimeField(help_text='When a worker last took it to send it.', null=True)),
                 ('sent_at', models.DateTimeField(null=True)),
+                ('days', models.PositiveSmallIntegerField()),
+                ('expires_at', models.DateTimeField(help_text='The end that is warned of: a prolonged key is warned of anew.')),
+                ('audience', models.CharField(choices=[('contact', 'Contact'), ('operators', 'Operators')], max_length=16)),
             ],
             options={
                 'default_permissions': (),
@@ -40,10 +41,10 @@ class Migration(migrations.Migration):
             name='RotationNotice',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rotate_by', models.DateTimeField()),
                 ('created_at', models.DateTimeField()),
-                ('claimed_at', models.DateTimeField(null=True)),
+                ('claimed_at', models.DateTimeField(help_text='When a worker last took it to send it.', null=True)),
                 ('sent_at', models.DateTimeField(null=True)),
+                ('rotate_by', models.DateTimeField()),
             ],
             options={
                 'default_permissions': (),
@@ -83,6 +84,10 @@ class Migration(migrations.Migration):
             model_name='key',
             index=models.Index(fields=['status', 'expires_at'], name='key_by_status_expiry'),
         ),
+        migrations.AddIndex(
+            model_name='key',
+            index=models.Index(condition=models.Q(('rotate_by__isnull', False)), fields=['rotate_by'], name='key_by_rotate_by'),
+        ),
         migrations.AddField(
             model_name='expirywarning',
             name='key',
@@ -103,15 +108,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='expirywarning',
-            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['created_at'], name='expiry_warning_unsent'),
+            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='expiry_warning_unsent'),
         ),
         migrations.AddConstraint(
             model_name='expirywarning',
-            constraint=models.UniqueConstraint(fields=('key', 'days', 'expires_at'), name='expiry_warning_once'),
+            constraint=models.UniqueConstraint(fields=('key', 'days', 'expires_at', 'audience'), name='expiry_warning_once'),
         ),
         migrations.AddIndex(
             model_name='rotationnotice',
-            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['created_at'], name='rotation_notice_unsent'),
+            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='rotation_notice_unsent'),
         ),
         migrations.AddConstraint(
             model_name='rotationnotice',

@@ -2,7 +2,7 @@ from keys.models.approval import Approval
 from keys.models.enrolment import EnrolmentToken
 from keys.models.key import FINAL, TRANSITIONS, VERIFYING, Key, KeyStatus, RevocationReason
 from keys.models.notice import DailySummary, ExpiryWarning, RotationNotice, UsageFlush
-from keys.models.replay import RateCounter, SpentNonce
+from keys.models.replay import RateCounter, ReplayMode, ReplayStoreName, SpentNonce
 from keys.models.server_key import ServerKey
 from keys.models.usage import KeyUsage, Refusal, RefusalCount
 
@@ -20,6 +20,8 @@ __all__ = [
     "RateCounter",
     "Refusal",
     "RefusalCount",
+    "ReplayMode",
+    "ReplayStoreName",
     "RevocationReason",
     "RotationNotice",
     "ServerKey",

@@ -34,3 +34,30 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class ReplayStoreName(models.TextChoices):
+    REDIS = "redis"
+    DATABASE = "database"
+
+
+class ReplayMode(models.Model):
+    """Which store of nonces counts, for every worker, where DATAFOLD_REPLAY_FALLBACK allows a choice.
+
+    One row. `since` is null from the moment of a switch until somebody has read that row: only then
+    is it certain that the switch was committed, and that moment begins the new store's memory.
+    """
+
+    store = models.CharField(max_length=16, choices=ReplayStoreName, default=ReplayStoreName.REDIS)
+    since = models.FloatField(null=True, default=0, help_text="Unix seconds.")
+    generation = models.PositiveBigIntegerField(default=1)
+    redis_missed_at = models.FloatField(
+        default=0, help_text="When a worker last found Redis away while the database counts; Unix seconds."
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="replay_mode_one_row")]
+
+    def __str__(self) -> str:
+        return self.store

@@ -13,14 +13,19 @@ __all__ = ["Outcome", "ReplayStore", "Spend", "Spent", "replay_store"]
 
 
 def replay_store() -> ReplayStore:
-    """The store that the settings name; one per process and URL."""
-    if settings.REDIS_URL:
-        return _redis_store(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
-    return DatabaseReplayStore()
+    """The store that the settings name; one per process and settings."""
+    return _store(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS, settings.DATAFOLD_REPLAY_FALLBACK)
 
 
-@lru_cache(maxsize=4)
-def _redis_store(url: str, timeout: float) -> ReplayStore:
+@lru_cache(maxsize=8)
+def _store(url: str, timeout: float, fallback: str) -> ReplayStore:
+    if not url:
+        return DatabaseReplayStore()
     from keys.replay.redis import RedisReplayStore
 
-    return RedisReplayStore(url, timeout=timeout)
+    redis = RedisReplayStore(url, timeout=timeout)
+    if fallback != "database":
+        return redis
+    from keys.replay.switching import SwitchingReplayStore
+
+    return SwitchingReplayStore(redis, DatabaseReplayStore())

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from keys.errors import ReplayCheckUnavailable
+
+log = logging.getLogger(__name__)
+
+# How far apart the clocks of two of our own machines may be, in seconds. It widens every rule that
+# compares a moment noted by one machine with a signature accepted by another.
+CLOCK_MARGIN = 1.0
 
 
 class Outcome(Enum):
     FRESH = 0
     """The nonce was unknown and is spent now; usage and rate are counted."""
     REPLAYED = 1
-    """The nonce was spent before."""
+    """The nonce was spent before; nothing is counted, so replays cannot use up a client's rate."""
     STALE = 2
     """The caller's record of the client is of another epoch: read it again, verify again."""
     UNKNOWN = 3
@@ -41,15 +51,39 @@ class Spend:
     rate_limit: int
     now: float
 
+    @property
+    def oldest(self) -> int:
+        """No server of ours can have accepted this signature before this moment (Unix seconds)."""
+        return self.created - self.clock_skew
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """`remaining` requests in the current minute, `reset` seconds until it ends."""
+    """`remaining` requests in the current minute, `reset` seconds until it ends.
+
+    Where the outcome is TOO_EARLY, `reset` is after how many seconds a new signature counts.
+    """
 
     outcome: Outcome
     limit: int = 0
     remaining: int = 0
     reset: int = 0
+
+
+def too_early(spend: Spend, *, begin: float) -> Spent:
+    """The answer to a signature that may have been spent before this memory's `begin`."""
+    wait = math.ceil(begin + spend.clock_skew - spend.now) + 1
+    return Spent(Outcome.TOO_EARLY, reset=max(1, wait))
+
+
+def unavailable(error: object) -> ReplayCheckUnavailable:
+    """The refusal while the store of used nonces cannot answer."""
+    log.warning("the replay store cannot answer: %s", error)
+    return ReplayCheckUnavailable(
+        "The server cannot rule out a replay at the moment, so it lets nothing in. Sign the request again "
+        "with a new nonce and send it after the seconds that Retry-After gives.",
+        retry_after=1,
+    )
 
 
 class ReplayStore(Protocol):
@@ -58,6 +92,14 @@ class ReplayStore(Protocol):
 
         Raises:
             ReplayCheckUnavailable: the store cannot answer. Never a pass.
+        """
+        ...
+
+    def is_current(self, client_id: str, epoch: int) -> bool:
+        """Whether a record of the client that was read at `epoch` is still true.
+
+        Raises:
+            ReplayCheckUnavailable
         """
         ...
 
@@ -74,9 +116,5 @@ class ReplayStore(Protocol):
         ...
 
     def recall(self, client_id: str, epoch: int, now: float) -> None:
-        """Announce a client that the store answered UNKNOWN for: its memory begins at `now`."""
-        ...
-
-    def current_epoch(self, client_id: str) -> int | None:
-        """The client's epoch as far as the store knows; None while it changes or is not known."""
+        """Bring the store up to `epoch`, as just read from the database. Memory that it lost begins anew."""
         ...

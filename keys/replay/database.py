@@ -1,15 +1,17 @@
-"""The nonce store on the database: a laptop's, and small installations'."""
+"""The nonce store on the database: a laptop's, small installations', and where Redis is away."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F
 
 from accounts.models import Client
 from keys.models import Key, KeyUsage, RateCounter, SpentNonce
-from keys.replay.base import Outcome, Spend, Spent
+from keys.replay.base import Outcome, Spend, Spent, unavailable
 
 WINDOW_SECONDS = 60
 
@@ -18,18 +20,24 @@ class DatabaseReplayStore:
     """The unique constraint on (client, nonce) is the check; the client's row holds the epoch."""
 
     def spend(self, spend: Spend) -> Spent:
-        with transaction.atomic():
-            epoch = Client.objects.values_list("epoch", flat=True).filter(client_id=spend.client_id).first()
-            if spend.epoch is not None and epoch != spend.epoch:
+        with _unavailable_without_database(), transaction.atomic():
+            if spend.epoch is not None and spend.epoch != _epoch(spend.client_id):
                 return Spent(Outcome.STALE)
-            count, window = self._count_rate(spend)
-            reset = int(window + WINDOW_SECONDS - spend.now) + 1
-            if count > spend.rate_limit:
-                return Spent(Outcome.RATE_LIMITED, spend.rate_limit, 0, reset)
-            if spend.nonce and not self._remember_nonce(spend):
+            # The nonce comes before the rate, so that replays do not use up the client's rate.
+            if spend.nonce and not _remember_nonce(spend):
                 return Spent(Outcome.REPLAYED)
-            self._count_usage(spend)
+            window = int(spend.now // WINDOW_SECONDS) * WINDOW_SECONDS
+            reset = int(window + WINDOW_SECONDS - spend.now) + 1
+            count = count_in_window(f"client:{spend.client_id}", window)
+            if count > spend.rate_limit:
+                _forget_nonce(spend)
+                return Spent(Outcome.RATE_LIMITED, spend.rate_limit, 0, reset)
+            _count_usage(spend)
         return Spent(Outcome.FRESH, spend.rate_limit, max(0, spend.rate_limit - count), reset)
+
+    def is_current(self, client_id: str, epoch: int) -> bool:
+        with _unavailable_without_database():
+            return _epoch(client_id) == epoch
 
     def announce(self, client_id: str, epoch: int, *, in_flux: bool) -> None:
         """Nothing to do: the epoch is read where it is written."""
@@ -38,31 +46,43 @@ class DatabaseReplayStore:
         """Nothing to do."""
 
     def recall(self, client_id: str, epoch: int, now: float) -> None:
-        """Nothing to do: this store never answers UNKNOWN."""
+        """Nothing to do: this store forgets nothing."""
 
-    def current_epoch(self, client_id: str) -> int | None:
-        return Client.objects.values_list("epoch", flat=True).filter(client_id=client_id).first()
 
-    def _remember_nonce(self, spend: Spend) -> bool:
-        table = connection.ops.quote_name(SpentNonce._meta.db_table)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {table} (client_id, nonce, expires_at) VALUES (%s, %s, %s) "  # noqa: S608
-                "ON CONFLICT DO NOTHING",
-                [spend.client_id, spend.nonce, datetime.fromtimestamp(spend.remember_until, UTC)],
-            )
-            return cursor.rowcount == 1
+@contextmanager
+def _unavailable_without_database() -> Iterator[None]:
+    try:
+        yield
+    except Error as error:
+        raise unavailable(error) from error
 
-    def _count_rate(self, spend: Spend) -> tuple[int, int]:
-        window = int(spend.now // WINDOW_SECONDS) * WINDOW_SECONDS
-        return count_in_window(f"client:{spend.client_id}", window), window
 
-    def _count_usage(self, spend: Spend) -> None:
-        moment = datetime.fromtimestamp(spend.now, UTC)
-        hour = moment.replace(minute=0, second=0, microsecond=0)
-        usage, _ = KeyUsage.objects.get_or_create(key_id=spend.key_id, hour=hour)
-        KeyUsage.objects.filter(pk=usage.pk).update(count=F("count") + 1)
-        Key.objects.filter(pk=spend.key_id).update(usage_count=F("usage_count") + 1, last_used_at=moment)
+def _epoch(client_id: str) -> int | None:
+    return Client.objects.values_list("epoch", flat=True).filter(client_id=client_id).first()
+
+
+def _remember_nonce(spend: Spend) -> bool:
+    table = connection.ops.quote_name(SpentNonce._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (client_id, nonce, expires_at) VALUES (%s, %s, %s) "  # noqa: S608
+            "ON CONFLICT DO NOTHING",
+            [spend.client_id, spend.nonce, datetime.fromtimestamp(spend.remember_until, UTC)],
+        )
+        return bool(cursor.rowcount == 1)
+
+
+def _forget_nonce(spend: Spend) -> None:
+    if spend.nonce:
+        SpentNonce.objects.filter(client_id=spend.client_id, nonce=spend.nonce).delete()
+
+
+def _count_usage(spend: Spend) -> None:
+    moment = datetime.fromtimestamp(spend.now, UTC)
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    usage, _ = KeyUsage.objects.get_or_create(key_id=spend.key_id, hour=hour)
+    KeyUsage.objects.filter(pk=usage.pk).update(count=F("count") + 1)
+    Key.objects.filter(pk=spend.key_id).update(usage_count=F("usage_count") + 1, last_used_at=moment)
 
 
 def count_in_window(subject: str, window: int) -> int:

@@ -1,0 +1,223 @@
+"""Keys: looked at here, decided on the confirmation pages, changed by nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from import_export.resources import ModelResource
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from accounts.admin.clients import week_chart
+from accounts.models import AuditEvent
+from keys.admin.decide import MOST_AT_ONCE, decision_view
+from keys.admin.evidence import evidence_of
+from keys.admin.queue import queue_view
+from keys.admin.wording import WORDS
+from keys.decisions import RULES, Verb, allowed_verbs, load
+from keys.impact import suspects_of, usage_by_day
+from keys.models import Key, KeyStatus
+from project.admin_base import ReadOnlyAdmin, described
+from project.export import ExportableAdmin
+from project.search import keys_named
+
+RECENT_EVENTS = 8
+STATUS_LABELS = {
+    KeyStatus.PENDING.label: "warning",
+    KeyStatus.ACTIVE.label: "success",
+    KeyStatus.SUSPENDED.label: "danger",
+    KeyStatus.RETIRING.label: "info",
+    KeyStatus.REVOKED.label: "danger",
+}
+
+
+class KeyResource(ModelResource):  # type: ignore[misc]
+    class Meta:
+        model = Key
+        fields = (
+            "id",
+            "client__client_id",
+            "name",
+            "algorithm",
+            "fingerprint",
+            "thumbprint",
+            "status",
+            "proven",
+            "not_before",
+            "expires_at",
+            "retire_at",
+            "rotate_by",
+            "metadata",
+            "registered_at",
+            "registered_from",
+            "decided_by__username",
+            "decided_at",
+            "decision_reason",
+            "revocation_reason",
+            "compromised_since",
+            "last_used_at",
+            "usage_count",
+        )
+
+
+class AlgorithmFilter(admin.SimpleListFilter):
+    title = "algorithm"
+    parameter_name = "algorithm"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = ["ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "rsa-pss-sha512", "rsa-v1_5-sha256"]
+        return [(name, name) for name in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Key]) -> QuerySet[Key]:
+        return queryset.filter(algorithm=self.value()) if self.value() else queryset
+
+
+@admin.register(Key)
+class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
+    resource_classes = [KeyResource]
+    audit_kind = "key"
+    list_display = ["show_key", "show_status", "name", "algorithm", "proven", "registered_at", "expires_at", "last_used_at"]
+    list_filter = ["status", AlgorithmFilter, "proven", ("expires_at", RangeDateTimeFilter)]
+    list_select_related = ["client"]
+    search_fields = ["thumbprint"]
+    search_help_text = "Registration id, fingerprint, beginning of a thumbprint, client_id or client's name."
+    sortable_by = ["registered_at", "expires_at"]
+    actions = [f"bulk_{verb.value}" for verb in Verb]
+    change_form_outer_before_template = "keys/key_top.html"
+    change_form_outer_after_template = "keys/key_panels.html"
+    fieldsets = [
+        (
+            "Key",
+            {"fields": ["show_client", "name", "algorithm", "fingerprint", "thumbprint", "id", "proven", "public_pem"]},
+        ),
+        (
+            "Life",
+            {"fields": ["not_before", "expires_at", "rotate_by", "retire_at", "show_predecessor", "show_successor"]},
+        ),
+        ("Registered", {"fields": ["registered_at", "registered_from", "registered_user_id", "show_metadata"]}),
+        (
+            "Decided",
+            {"fields": ["decided_by", "decided_at", "decision_reason", "revocation_reason", "compromised_since"]},
+        ),
+        ("Used", {"fields": ["last_used_at", "usage_count"]}),
+    ]
+    readonly_fields = ["show_client", "public_pem", "show_predecessor", "show_successor", "show_metadata"]
+
+    @display(description="key")
+    def show_key(self, key: Key) -> str:
+        return str(key)
+
+    @display(description="status", label=STATUS_LABELS)
+    def show_status(self, key: Key) -> str:
+        return key.get_status_display()
+
+    @display(description="client")
+    def show_client(self, key: Key) -> str:
+        link = reverse("admin:accounts_client_change", args=[key.client.pk])
+        return format_html('<a class="df-link" href="{}">{}</a> {}', link, key.client.client_id, key.client.name)
+
+    @display(description="public key")
+    def public_pem(self, key: Key) -> str:
+        return format_html('<pre class="df-pre">{}</pre>', key.verifier.pem())
+
+    @display(description="successor of")
+    def show_predecessor(self, key: Key) -> str:
+        return _key_link(key.replaces)
+
+    @display(description="succeeded by")
+    def show_successor(self, key: Key) -> str:
+        return _key_link(getattr(key, "successor", None))
+
+    @display(description="metadata")
+    def show_metadata(self, key: Key) -> str:
+        return format_html("{}", "; ".join(f"{name}: {value}" for name, value in key.metadata.items()) or "none")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Key], search_term: str
+    ) -> tuple[QuerySet[Key], bool]:
+        term = search_term.strip()
+        return (keys_named(term, queryset), False) if term else (queryset, False)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("queue/", wrap(lambda request: queue_view(self, request)), name="keys_key_queue"),
+            path("decide/<str:verb>/", wrap(lambda request, verb: decision_view(self, request, verb)), name="keys_key_decide"),
+            *super().get_urls(),
+        ]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One for each decision that the operator may take; it leads to the confirmation page."""
+        return {
+            f"bulk_{verb.value}": (_to_confirmation(verb), f"bulk_{verb.value}", f"{WORDS[verb].title}…")
+            for verb, rule in RULES.items()
+            if request.user.has_perm(rule.permission)
+        }
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = _load(object_id)
+        panels = key_panels(request, found) if found else {}
+        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+
+
+def _to_confirmation(verb: Verb) -> Any:
+    def action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Key]) -> HttpResponse | None:
+        ids = list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(ids) > MOST_AT_ONCE:
+            messages.error(request, f"Select at most {MOST_AT_ONCE} keys: each is shown before you decide.")
+            return None
+        return redirect(decision_link(verb, ids))
+
+    return action
+
+
+def decision_link(verb: Verb, ids: list[uuid.UUID]) -> str:
+    return reverse("admin:keys_key_decide", args=[verb.value]) + "?" + urlencode([("key", str(pk)) for pk in ids])
+
+
+def key_panels(request: HttpRequest, key: Key) -> dict[str, Any]:
+    """What the key's page shows around its facts."""
+    now = timezone.now()
+    may = request.user.has_perm
+    return {
+        "key": key,
+        "now": now,
+        "verbs": [(WORDS[verb], decision_link(verb, [key.pk])) for verb in allowed_verbs(key, may)],
+        "evidence": evidence_of([key])[0],
+        "usage_chart": week_chart(usage_by_day([key.pk], days=7, now=now)),
+        "suspects": suspects_of(key, since=key.compromised_since) if key.compromised_since else None,
+        "may_see_audit": may("accounts.view_auditevent"),
+        "events": (
+            described(list(AuditEvent.objects.filter(target_kind="key", target_id=str(key.pk))[:RECENT_EVENTS]))
+            if may("accounts.view_auditevent")
+            else None
+        ),
+    }
+
+
+def _load(object_id: str) -> Key | None:
+    try:
+        return next(iter(load([uuid.UUID(object_id)])), None)
+    except ValueError:
+        return None
+
+
+def _key_link(key: Key | None) -> str:
+    if key is None:
+        return "-"
+    link = reverse("admin:keys_key_change", args=[key.pk])
+    return format_html('<a class="df-link" href="{}">{}</a> ({})', link, key.thumbprint[:8], key.get_status_display())

@@ -1,0 +1,95 @@
+"""The words of each decision: what it is called and what follows from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keys.decisions import Verb
+
+
+class Words(NamedTuple):
+    """`consequence` and `undo` are what the confirmation page states."""
+
+    title: str
+    button: str
+    done: str
+    consequence: str
+    undo: str
+    icon: str
+    danger: bool
+
+
+WORDS: dict[Verb, Words] = {
+    Verb.APPROVE: Words(
+        "Approve",
+        "Approve",
+        "approved",
+        "The key becomes active at once: whoever holds its private key may sign as this client, within its scopes.",
+        "You can suspend or revoke it later.",
+        "check_circle",
+        False,
+    ),
+    Verb.REJECT: Words(
+        "Reject",
+        "Reject",
+        "rejected",
+        "The key never becomes active. The client sees your reason.",
+        "This is final: the same key cannot be registered again.",
+        "block",
+        True,
+    ),
+    Verb.SUSPEND: Words(
+        "Suspend",
+        "Suspend",
+        "suspended",
+        "From the next request on, signatures by this key are refused.",
+        "You can reactivate it.",
+        "pause_circle",
+        True,
+    ),
+    Verb.REACTIVATE: Words(
+        "Reactivate",
+        "Reactivate",
+        "reactivated",
+        "From the next request on, signatures by this key count again.",
+        "You can suspend it again.",
+        "play_circle",
+        False,
+    ),
+    Verb.REVOKE: Words(
+        "Revoke",
+        "Revoke for good",
+        "revoked",
+        "From the next request on, signatures by this key are refused, for ever.",
+        "This is final. To come back the client registers a new key with an enrolment token.",
+        "cancel",
+        True,
+    ),
+    Verb.REQUEST_ROTATION: Words(
+        "Ask to rotate",
+        "Ask to rotate",
+        "asked to rotate",
+        "The client is asked to replace its key by the date. The key goes on working until then and after.",
+        "Asking again moves the date.",
+        "autorenew",
+        False,
+    ),
+    Verb.ROLL_BACK: Words(
+        "Roll back the rotation",
+        "Roll back",
+        "rolled back",
+        "The old key becomes active again and does not retire. Its successor stays active too.",
+        "The client can rotate again; revoke the successor if it must not count.",
+        "undo",
+        False,
+    ),
+    Verb.RETIRE: Words(
+        "Retire now",
+        "Retire now",
+        "retired",
+        "The grace ends at once: from the next request on, only the successor counts.",
+        "This is final.",
+        "hourglass_bottom",
+        True,
+    ),
+}

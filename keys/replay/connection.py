@@ -1,0 +1,118 @@
+"""One connection to Redis for each thread, and nothing between it and the script.
+
+redis-py's pool and its command layer cost more than the script itself. Here a command is packed and
+sent on the thread's own connection. A connection that Redis has closed meanwhile is noticed before
+anything is sent on it (a look at the socket, no round trip), so a restart of Redis costs no request
+that comes after it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from keys.replay.base import unavailable
+from keys.replay.scripts import Script
+
+
+class RedisConnections:
+    """Runs scripts; safe for threads and across forks.
+
+    Args:
+        url: redis://, rediss:// or unix:// URL.
+        timeout: seconds to connect and to wait for an answer.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._local = threading.local()
+        self._silent_until = 0.0
+        self._pool = redis.ConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # A retry would spend the nonce and then call it replayed; the caller signs again.
+            retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._on_connect,
+        )
+
+    def run(self, script: Script, *arguments: str | int | float, keys: tuple[str, ...]) -> Any:
+        """Run the script with the server's run id as its first argument.
+
+        Raises:
+            ReplayCheckUnavailable: no answer, or an error for an answer (full, read-only, loading, …).
+        """
+        if self._silent_until > time.monotonic():
+            raise unavailable(f"no answer within {self._timeout:g} s a moment ago")
+        try:
+            connection = self._connection()
+            command = (script.keys, *keys, self._local.run_id, *arguments)
+            try:
+                return self._ask(connection, "EVALSHA", script.sha, *command)
+            except redis.exceptions.NoScriptError:
+                # Redis was restarted or its scripts were flushed: nothing has run, so ask again in full.
+                return self._ask(connection, "EVAL", script.source, *command)
+        except redis.exceptions.TimeoutError as error:
+            # While Redis swallows packets, one request at a time waits for it and not every thread.
+            self._silent_until = time.monotonic() + self._timeout
+            raise unavailable(error) from error
+        except (redis.RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+    def probe(self) -> bool:
+        """Whether Redis answers this process now. Never raises."""
+        try:
+            connection = self._connection()
+            connection.send_command("PING")
+            connection.read_response()
+        except (redis.RedisError, OSError):
+            return False
+        self._silent_until = 0.0
+        return True
+
+    def _ask(self, connection: Any, *command: str | int | float) -> Any:
+        connection.send_packed_command(connection.pack_command(*command), check_health=False)
+        return connection.read_response()
+
+    def _connection(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None or connection.pid != os.getpid():
+            connection = self._local.connection = self._pool.make_connection()
+        elif connection.is_connected:
+            _drop_unless_clean(connection)
+        if not connection.is_connected:
+            connection.connect()
+        return connection
+
+    def _on_connect(self, connection: Any) -> None:
+        """Log in as usual, then learn which run of the server this is and whether it may forget."""
+        connection.on_connect()
+        connection.send_command("INFO")
+        facts = parse_info(connection.read_response())
+        if facts.get("maxmemory", "0") != "0" and facts.get("maxmemory_policy") != "noeviction":
+            raise redis.ConnectionError(
+                f"Redis would evict nonces (maxmemory-policy {facts.get('maxmemory_policy')}); set it to noeviction"
+            )
+        self._local.run_id = facts["run_id"][:16]
+
+
+def _drop_unless_clean(connection: Any) -> None:
+    """Disconnect what the server has closed, or what still holds somebody else's answer."""
+    try:
+        clean = not connection.can_read(0)
+    except (redis.RedisError, OSError):
+        clean = False
+    if not clean:
+        connection.disconnect()
+
+
+def parse_info(answer: bytes | str) -> dict[str, str]:
+    text = answer.decode() if isinstance(answer, bytes) else answer
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

@@ -1,0 +1,104 @@
+"""The Lua scripts of the nonce store on Redis. Each is one atomic step and one round trip.
+
+A client's state is a hash: `e` its epoch ("~7" while the transaction that makes it 7 is open),
+`f` until when such a mark is believed, `b` since when the nonces of this client are all known,
+`r` the run of the Redis server for which that is true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+FRESH_OFFSET = 10
+FLUX_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    source: str
+    keys: int
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # EVALSHA's own name for a script, no matter of security.
+        object.__setattr__(self, "sha", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+
+
+# KEYS: state, nonce, rate, usage. ARGV: run, epoch or "*", created - skew, nonce ttl (ms) or 0,
+# rate limit, rest of the window (ms), usage field.
+# Answers requests left + 10 when fresh, an Outcome's number, or -(seconds) of memory's beginning.
+# The nonce comes before the rate, so that replays do not use up the client's rate.
+SPEND = Script(
+    """
+local call = redis.call
+local s = call('HMGET', KEYS[1], 'e', 'b', 'r')
+if not s[2] or s[3] ~= ARGV[1] then return 3 end
+if ARGV[2] ~= s[1] and ARGV[2] ~= '*' then return 2 end
+if ARGV[3] + 0 <= s[2] + 0 then return -math.ceil(s[2]) end
+if ARGV[4] ~= '0' and not call('SET', KEYS[2], '', 'PX', ARGV[4], 'NX') then return 1 end
+local n = call('INCR', KEYS[3])
+if n == 1 then call('PEXPIRE', KEYS[3], ARGV[6]) end
+if n > ARGV[5] + 0 then
+  if ARGV[4] ~= '0' then call('DEL', KEYS[2]) end
+  return 5
+end
+call('HINCRBY', KEYS[4], ARGV[7], 1)
+return ARGV[5] - n + 10
+""",
+    keys=4,
+)
+
+# KEYS: state. ARGV: run, epoch, "1" while its transaction is open, until when that is believed.
+# An announcement never replaces a newer one: two may arrive out of order.
+ANNOUNCE = Script(
+    """
+local e = redis.call('HGET', KEYS[1], 'e')
+if e and tonumber((string.gsub(e, '~', ''))) > tonumber(ARGV[2]) then return 0 end
+if ARGV[3] == '1' then
+  redis.call('HSET', KEYS[1], 'e', '~' .. ARGV[2], 'f', ARGV[4])
+else
+  redis.call('HSET', KEYS[1], 'e', ARGV[2])
+end
+return 1
+""",
+    keys=1,
+)
+
+# KEYS: state. ARGV: run, epoch. Of a client that did not exist every nonce is known.
+ANNOUNCE_NEW = Script(
+    """
+redis.call('HSETNX', KEYS[1], 'e', ARGV[2])
+if redis.call('HSETNX', KEYS[1], 'b', '0') == 1 then redis.call('HSET', KEYS[1], 'r', ARGV[1]) end
+return 1
+""",
+    keys=1,
+)
+
+# KEYS: state. ARGV: run, epoch as the database has it, beginning of memory, now.
+# Epochs only grow, so the greater one is the newer. A mark "in flux" is left alone until it is
+# older than any transaction: then its transaction was rolled back, or died.
+RECALL = Script(
+    """
+local s = redis.call('HMGET', KEYS[1], 'e', 'b', 'r', 'f')
+if not s[2] or s[3] ~= ARGV[1] then redis.call('HSET', KEYS[1], 'r', ARGV[1], 'b', ARGV[3]) end
+local e = s[1]
+local flux = e and string.sub(e, 1, 1) == '~'
+if not e or (flux and tonumber(s[4] or '0') <= tonumber(ARGV[4]))
+  or (not flux and tonumber(e) < tonumber(ARGV[2])) then
+  redis.call('HSET', KEYS[1], 'e', ARGV[2])
+end
+return 1
+""",
+    keys=1,
+)
+
+# KEYS: state. ARGV: run. Answers the epoch, or "" where nothing is known.
+EPOCH = Script(
+    """
+local s = redis.call('HMGET', KEYS[1], 'e', 'r')
+if s[2] ~= ARGV[1] then return '' end
+return s[1] or ''
+""",
+    keys=1,
+)

@@ -1,0 +1,112 @@
+"""The nonce store on Redis that falls back to the database, all workers together.
+
+A worker that cannot reach Redis for `PATIENCE_SECONDS` lets the database count for everybody, also for
+workers that still reach Redis: otherwise a nonce could be spent once in each. Redis counts again when it
+answers, the database has counted for `STAY_SECONDS`, and no worker has missed Redis for `QUIET_SECONDS`.
+After each switch only signatures count that cannot have been spent before it (`keys.replay.lease`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from keys.errors import ReplayCheckUnavailable
+from keys.models import ReplayStoreName
+from keys.replay.base import ReplayStore, Spend, Spent, too_early
+from keys.replay.lease import Lease, Leases
+from keys.replay.redis import RedisReplayStore
+
+PATIENCE_SECONDS = 3.0
+STAY_SECONDS = 60.0
+QUIET_SECONDS = 30.0
+PROBE_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class SwitchingReplayStore:
+    """One per process.
+
+    Args:
+        patience, stay, quiet, probe: seconds, as the module says.
+    """
+
+    def __init__(
+        self,
+        redis: RedisReplayStore,
+        database: ReplayStore,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        stay: float = STAY_SECONDS,
+        quiet: float = QUIET_SECONDS,
+        probe: float = PROBE_SECONDS,
+    ) -> None:
+        self._redis = redis
+        self._database = database
+        self._leases = Leases()
+        self._patience = patience
+        self._stay = stay
+        self._quiet = quiet
+        self._probe = probe
+        self._missed_since: float | None = None
+        self._probed_at = 0.0
+
+    def spend(self, spend: Spend) -> Spent:
+        lease = self._leases.current()
+        if lease.store == ReplayStoreName.DATABASE:
+            lease = self._return_to_redis(lease)
+        if spend.oldest <= lease.begin:
+            return too_early(spend, begin=lease.begin)
+        spent = self._ask(lease, lambda store: store.spend(spend))
+        if not self._leases.confirms(lease):
+            return too_early(spend, begin=self._leases.current().begin)
+        return spent
+
+    def is_current(self, client_id: str, epoch: int) -> bool:
+        return self._ask(self._leases.current(), lambda store: store.is_current(client_id, epoch))
+
+    def announce(self, client_id: str, epoch: int, *, in_flux: bool) -> None:
+        """To Redis in any case: it may count again soon, or already."""
+        self._redis.announce(client_id, epoch, in_flux=in_flux)
+
+    def announce_new(self, client_id: str, epoch: int) -> None:
+        self._redis.announce_new(client_id, epoch)
+
+    def recall(self, client_id: str, epoch: int, now: float) -> None:
+        self._ask(self._leases.current(), lambda store: store.recall(client_id, epoch, now))
+
+    def _ask(self, lease: Lease, question: Callable[[ReplayStore], T]) -> T:
+        if lease.store == ReplayStoreName.DATABASE:
+            return question(self._database)
+        try:
+            answer = question(self._redis)
+        except ReplayCheckUnavailable:
+            self._fall_back_in_time(lease)
+            raise
+        self._missed_since = None
+        return answer
+
+    def _fall_back_in_time(self, lease: Lease) -> None:
+        """The database counts once Redis has been missed for long enough; a restart of it is sat out."""
+        now = time.monotonic()
+        if self._missed_since is None:
+            self._missed_since = now
+        if now - self._missed_since >= self._patience:
+            self._missed_since = None
+            self._leases.switch(lease, ReplayStoreName.DATABASE, why="Redis cannot be reached")
+
+    def _return_to_redis(self, lease: Lease) -> Lease:
+        """Look for Redis now and then, one request at a time; switch back when all is well."""
+        if time.monotonic() - self._probed_at < self._probe:
+            return lease
+        self._probed_at = time.monotonic()
+        if not self._redis.answers():
+            self._leases.note_redis_missed()
+            return lease
+        now = time.time()
+        if now - lease.since < self._stay or now - lease.redis_missed_at < self._quiet:
+            return lease
+        self._leases.switch(lease, ReplayStoreName.REDIS, why="Redis answers again")
+        return self._leases.current()
