@@ -23,6 +23,12 @@ class AuditEventNotSealed(DomainError):
     code = "AUDIT_EVENT_NOT_SEALED"
 
 
+class AuditLogDamaged(DomainError):
+    """The seals do not fit together: somebody changed the database."""
+
+    code = "AUDIT_LOG_DAMAGED"
+
+
 def checkpoint_document(checkpoint: AuditCheckpoint) -> dict[str, Any]:
     """A checkpoint to keep: what it says, its hash, the signature (base64) and the public key."""
     facts = checkpoint_facts(checkpoint)
@@ -38,7 +44,7 @@ def inclusion_proof(event_id: int) -> dict[str, Any]:
     """The event, its place in its batch, the path to the root, and the checkpoint that signs the root.
 
     Raises:
-        AuditEventNotFound, AuditEventNotSealed
+        AuditEventNotFound, AuditEventNotSealed, AuditLogDamaged
     """
     row = AuditEvent.objects.filter(pk=event_id).values_list(*LEAF_COLUMNS).first()
     if row is None:
@@ -72,9 +78,16 @@ def export(*, first: int = 1, last: int | None = None) -> Iterator[dict[str, Any
 
 
 def _proof(row: Any, index: int, tree: MerkleTree) -> dict[str, Any]:
+    try:
+        path = tree.path(index)
+    except IndexError as error:
+        raise AuditLogDamaged(
+            f"The seals of the audit log do not fit together around event {row[0]}. Operators: run "
+            "`manage.py verify_audit_log`."
+        ) from error
     return {
         "event": leaf_facts(row),
         "leaf_hash": event_leaf(row).hex(),
         "index": index,
-        "path": [node.hex() for node in tree.path(index)],
+        "path": [node.hex() for node in path],
     }

@@ -170,8 +170,7 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
         return {
             **self.admin_site.each_context(request),
             "title": f"{verb.capitalize()} the client {client.client_id}",
-            "opts": self.opts,
-            "client": client,
+                "client": client,
             "verb": verb,
             "possible": client.status == SWITCHES[verb][1],
             "form": form,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from accounts.clients import CHANGEABLE, ClientStateConflict, refuse_if_changed, snapshot
 from accounts.models import Client, Scope
@@ -30,7 +30,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     """Everything an operator may set; the state changes on its own page."""
 
     scopes = forms.MultipleChoiceField(
-        required=False, choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultiple()
+        required=False, choices=[(scope.value, scope.value) for scope in Scope], widget=UnfoldAdminCheckboxSelectMultipleWidget()
     )
     allowed_networks = LinesField(
         required=False, help_text="One network in CIDR notation on each line, such as 10.0.0.0/8. Empty: anywhere."
@@ -62,7 +62,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         others = [scope for scope in self.instance.scopes if scope not in Scope.values]
         if "scopes" in self.fields:
-            self.fields["scopes"].choices = [*Scope.choices, *((scope, scope) for scope in others)]  # type: ignore[attr-defined]
+            self.fields["scopes"].choices = [(scope, scope) for scope in [*Scope.values, *others]]  # type: ignore[attr-defined]
         if self.instance.pk and "seen" in self.fields:
             self.initial["seen"] = snapshot(self.instance)
 

@@ -5,51 +5,71 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from accounts.operators import may_manage, operator_facts, record_operator
+from accounts.operators import (
+    change_role,
+    create_operator,
+    deactivate_operator,
+    may_manage,
+    operator_facts,
+    reactivate_operator,
+    record_operator,
+)
 from accounts.roles import Role
 from project.admin_base import ConsoleAdmin, operator
+from project.errors import DomainError
 
 admin.site.unregister(Group)  # Roles are a table in code, not something to click together.
 
 ROLES_HELP = "admin: everything. manager: keys, clients and schemas. auditor: reads everything, changes nothing."
 
 
-def role_field() -> forms.ModelMultipleChoiceField:  # type: ignore[type-arg]
-    return forms.ModelMultipleChoiceField(
-        queryset=Group.objects.filter(name__in=list(Role)).order_by("name"),
+def role_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        choices=[("", "none"), *((role.value, role.value) for role in reversed(Role))],
         required=False,
-        label="Roles",
         help_text=ROLES_HELP,
-        widget=UnfoldAdminCheckboxSelectMultiple(),
+        widget=UnfoldAdminSelectWidget(),
     )
 
 
 class OperatorChangeForm(UserChangeForm):  # type: ignore[misc]
-    groups = role_field()
+    role = role_field()
+    reason = forms.CharField(
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Kept in the audit log. Letting somebody in again demands one.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        roles = self.instance.roles
+        self.initial["role"] = roles[0].value if roles else ""
 
 
 class OperatorCreationForm(UserCreationForm):  # type: ignore[misc]
-    groups = role_field()
+    role = role_field()
 
     class Meta(UserCreationForm.Meta):  # type: ignore[misc]
         model = User
-        fields = ("username", "email", "groups")
+        fields = ("username", "email")
 
 
 @admin.register(User)
 class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]
-    """Nobody changes their own roles or activity, and only admins change anybody's."""
+    """Nobody changes their own role or activity, and only admins change anybody's (`accounts.operators`)."""
 
     form = OperatorChangeForm
     add_form = OperatorCreationForm
@@ -60,28 +80,34 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
     search_fields = ["username", "email"]
     sortable_by = ["username", "last_login"]
     filter_horizontal = ()
-    fieldsets = (
-        (None, {"fields": ["username", "password"]}),
-        ("Person", {"fields": ["first_name", "last_name", "email"]}),
-        ("What they may do", {"fields": ["is_active", "groups"]}),
-        ("Dates", {"fields": ["last_login", "date_joined"]}),
-    )
-    add_fieldsets = ((None, {"fields": ["username", "email", "usable_password", "password1", "password2", "groups"]}),)
+    add_fieldsets = ((None, {"fields": ["username", "email", "password1", "password2", "role"]}),)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        decided = ["is_active", "role", "reason"] if self._may_decide(request, obj) else ["show_active", "show_roles"]
+        return (
+            (None, {"fields": ["username", *(["password"] if self._may_decide(request, obj) else [])]}),
+            ("Person", {"fields": ["first_name", "last_name", "email"]}),
+            ("What they may do", {"fields": decided}),
+            ("Dates", {"fields": ["last_login", "date_joined"]}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        return ["last_login", "date_joined", "show_active", "show_roles", *(["username"] if obj else [])]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")  # type: ignore[no-any-return]
 
     @display(description="roles")
     def show_roles(self, user: User) -> str:
-        return "admin (superuser)" if user.is_superuser else ", ".join(group.name for group in user.groups.all()) or "none"
+        if user.is_superuser:
+            return "admin (superuser)"
+        return ", ".join(group.name for group in user.groups.all()) or "none"
 
     @display(description="active", label={"active": "success", "inactive": "danger"})
     def show_active(self, user: User) -> str:
         return "active" if user.is_active else "inactive"
-
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        own = ["is_active", "groups"] if obj is not None and obj.pk == request.user.pk else []
-        return ["last_login", "date_joined", *own]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and may_manage(_user(request))
@@ -93,7 +119,6 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         """Decisions are by name: an operator who leaves is made inactive."""
         return False
 
-    @transaction.atomic
     def changeform_view(
         self,
         request: HttpRequest,
@@ -101,27 +126,61 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[no-any-return]
+        """A refusal of the service undoes the whole form and is said in its words."""
+        try:
+            with transaction.atomic():
+                return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[no-any-return]
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        obj._facts_before = operator_facts(User.objects.get(pk=obj.pk)) if change else None  # type: ignore[attr-defined]
-        if not change:
-            obj.is_staff = True
-        super().save_model(request, obj, form, change)
+        if change:
+            self._change(request, obj, form)
+            return
+        role = form.cleaned_data["role"]
+        created, _ = create_operator(
+            actor=operator(request),
+            username=obj.username,
+            email=obj.email,
+            password=form.cleaned_data["password1"],
+            role=Role(role) if role else None,
+        )
+        obj.pk = created.pk
+        obj.refresh_from_db()
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Roles are saved here, so here the change is complete."""
-        super().save_related(request, form, formsets, change)
-        user = form.instance
+        """The role was given with everything else; Django's own would save the form's groups again."""
+
+    def _change(self, request: HttpRequest, obj: User, form: Any) -> None:
+        actor, reason = operator(request), form.cleaned_data.get("reason", "")
+        stored = User.objects.get(pk=obj.pk)
+        before = operator_facts(stored)
+        for name in {"first_name", "last_name", "email"} & set(form.changed_data):
+            setattr(stored, name, form.cleaned_data[name])
+        stored.save(update_fields=["first_name", "last_name", "email"])
         record_operator(
-            user,
-            actor=operator(request),
-            action="operator.changed" if change else "operator.created",
-            before=user._facts_before,
-            after=operator_facts(User.objects.get(pk=user.pk)),
+            stored,
+            actor=actor,
+            action="operator.changed",
+            before=before,
+            after=operator_facts(stored),
+            reason=reason,
         )
+        if "role" in form.changed_data:
+            role = form.cleaned_data["role"]
+            change_role(stored, actor=actor, role=Role(role) if role else None, reason=reason)
+        if "is_active" in form.changed_data:
+            switch = reactivate_operator if form.cleaned_data["is_active"] else deactivate_operator
+            switch(stored, actor=actor, reason=reason)
+        obj.refresh_from_db()
+
+    def _may_decide(self, request: HttpRequest, obj: User) -> bool:
+        return obj.pk != request.user.pk and self.has_change_permission(request, obj)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        if id == str(request.user.pk):
+            return redirect("admin:password_change")  # which asks for the old one
         with transaction.atomic():
             response = super().user_change_password(request, id, form_url)
             if request.method == "POST" and response.status_code == 302:
@@ -132,7 +191,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
                     before=None,
                     after=None,
                 )
-        return response
+        return response  # type: ignore[no-any-return]
 
 
 def _user(request: HttpRequest) -> User:

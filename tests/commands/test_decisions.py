@@ -46,6 +46,20 @@ def test_a_key_answers_to_each_of_its_names(name: str) -> None:
     assert answer["client_id"] == "machine-1"
 
 
+def test_a_thumbprint_that_begins_with_a_dash_is_no_option(monkeypatch: Any) -> None:
+    found: list[str] = []
+    monkeypatch.setattr("keys.management.base.find_key", lambda name, **_: found.append(name) or key_of("machine-1"))
+    register_active("machine-1")
+    for name in ("-abcdefg", "--bcdefg", "-" + "x" * 42):
+        run("suspend_key", name, "--reason", "x", "-v", "0")
+        run("reactivate_key", "--reason", "x", name)
+        run("show_key", "--json", "--", name)
+        assert set(found) == {name}
+        found.clear()
+    with pytest.raises(CommandError, match="--no-such-option=1"):
+        run("show_key", "machine-1", "--no-such-option=1")
+
+
 def test_approve_names_the_operator_and_sets_terms() -> None:
     User.objects.create_user("olga")
     register_pending("machine-1")

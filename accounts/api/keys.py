@@ -1,0 +1,165 @@
+"""Operators' calls about keys: see what waits, decide, each decision bound to what was seen."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar, Final
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.base import OPERATOR_ERRORS, OperatorView, acting_operator, actor, model_errors
+from accounts.api.key_serializers import DECISION_BODIES, KeyDetailSerializer, KeyFilter
+from accounts.api.openapi import PAGE
+from accounts.audit import record_event
+from keys import four_eyes
+from keys.api.serializers import KeySerializer
+from keys.decisions import RULES, DecisionStale, Details, Verb, allowed_verbs, decide, load, snapshot
+from keys.errors import KeyNotFound
+from keys.models import Key
+from project.api.envelope import ApiResponse
+from project.api.openapi import enveloped
+from project.errors import DomainError
+
+TAGS: Final = ["operators: keys"]
+DECISION_ERRORS = [
+    *OPERATOR_ERRORS,
+    "KEY_NOT_FOUND",
+    "DECISION_STALE",
+    "KEY_STATE_CONFLICT",
+    "REASON_MISSING",
+    "FOUR_EYES_REFUSED",
+    "VALIDATION_FAILED",
+]
+FILTERS = {"client_id": "client__client_id", "expires_before": "expires_at__lt"}
+
+
+class KeysView(OperatorView):
+    permissions = {"GET": "keys.view_key"}
+    ordering = "-registered_at"
+
+    @extend_schema(
+        operation_id="operators_keys_list",
+        tags=TAGS,
+        summary="List keys, newest first",
+        parameters=[*PAGE, KeyFilter],
+        responses=enveloped(KeySerializer, many=True, errors=[*OPERATOR_ERRORS, "VALIDATION_FAILED"]),
+    )
+    def get(self, request: Request) -> Response:
+        wanted = self.filters(KeyFilter)
+        rows = Key.objects.select_related("client").filter(
+            **{FILTERS.get(name, name): value for name, value in wanted.items()}
+        )
+        return self.page(rows, KeySerializer)
+
+
+class KeyView(OperatorView):
+    permissions = {"GET": "keys.view_key"}
+
+    @extend_schema(
+        tags=TAGS,
+        summary="One key, with what a decision needs",
+        description="Hand `seen` back with the decision: it is refused if anything relevant changed in between.",
+        responses=enveloped(KeyDetailSerializer, errors=[*OPERATOR_ERRORS, "KEY_NOT_FOUND"]),
+    )
+    def get(self, request: Request, key_id: uuid.UUID) -> ApiResponse:
+        return ApiResponse(detail(request, loaded(key_id)))
+
+
+class DecisionView(OperatorView):
+    """One kind of decision on one key."""
+
+    verb: ClassVar[Verb]
+
+    def decide(self, request: Request, key_id: uuid.UUID) -> ApiResponse:
+        wish = self.body(DECISION_BODIES[self.verb])
+        seen, thumbprint = wish.pop("seen", None), wish.pop("thumbprint", "")
+        refuse_other_key(loaded(key_id), thumbprint)
+        try:
+            with model_errors():
+                decide(key_id, self.verb, actor=actor(request), seen=seen, details=Details(**wish))
+        except DomainError as error:
+            record_refusal(request, key_id, self.verb, error)
+            raise
+        meta = {"action": f"key_{self.verb.value}", "created_by": acting_operator(request).get_username()}
+        return ApiResponse(detail(request, loaded(key_id)), meta=meta)
+
+
+def decision_view(verb: Verb, summary: str, description: str = "") -> type[DecisionView]:
+    """The view of one verb; its body is its row of `DECISION_BODIES`."""
+
+    class View(DecisionView):
+        permissions = {"POST": RULES[verb].permission}
+
+        @extend_schema(
+            tags=TAGS,
+            summary=summary,
+            description=description,
+            request=DECISION_BODIES[verb],
+            responses=enveloped(KeyDetailSerializer, errors=DECISION_ERRORS),
+        )
+        def post(self, request: Request, key_id: uuid.UUID) -> ApiResponse:
+            return self.decide(request, key_id)
+
+    View.verb = verb
+    View.__name__ = View.__qualname__ = f"Key{verb.value.title().replace('_', '')}View"
+    return View
+
+
+ApproveView = decision_view(
+    Verb.APPROVE,
+    "Approve a pending key",
+    "Under four eyes the first approval leaves it pending; the second is another operator's, on the same terms.",
+)
+RejectView = decision_view(Verb.REJECT, "Reject a pending key; the client sees the reason")
+SuspendView = decision_view(Verb.SUSPEND, "Suspend an active key")
+ReactivateView = decision_view(Verb.REACTIVATE, "Reactivate a suspended key; needs a reason")
+RevokeView = decision_view(Verb.REVOKE, "Revoke a key; it cannot be undone")
+RequestRotationView = decision_view(
+    Verb.REQUEST_ROTATION,
+    "Ask the client to rotate an active key by a date",
+    "Without `rotate_by`: in 14 days.",
+)
+RollBackView = decision_view(Verb.ROLL_BACK, "Make a retiring key active again; needs a reason")
+RetireView = decision_view(Verb.RETIRE, "Retire a retiring key before its grace is over")
+
+
+def loaded(key_id: uuid.UUID) -> Key:
+    """Raises `KeyNotFound`."""
+    found = load([key_id])
+    if not found:
+        raise KeyNotFound("There is no such key.")
+    return found[0]
+
+
+def refuse_other_key(key: Key, thumbprint: str) -> None:
+    """Raises `DecisionStale`: the operator means another key than the path names."""
+    if thumbprint and thumbprint != key.thumbprint:
+        raise DecisionStale(
+            f"The key at this path has the thumbprint {key.thumbprint}, not the one that you name. Nothing was done.",
+            [],
+            registration_id=str(key.pk),
+        )
+
+
+def record_refusal(request: Request, key_id: uuid.UUID, verb: Verb, error: DomainError) -> None:
+    """A decision that was refused is on record too: who tried what, and why not."""
+    record_event(
+        actor=actor(request),
+        action="key.decision_refused",
+        target_kind="key",
+        target_id=str(key_id),
+        after={"decision": verb.value, "code": error.code},
+    )
+
+
+def detail(request: Request, key: Key) -> dict[str, Any]:
+    user = acting_operator(request)
+    data: dict[str, Any] = KeyDetailSerializer(key).data
+    return {
+        **data,
+        "approvals_needed": four_eyes.approvals_needed(key),
+        "decisions": [verb.value for verb in allowed_verbs(key, user.has_perm)],
+        "seen": snapshot(key),
+    }

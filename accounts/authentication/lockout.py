@@ -1,0 +1,78 @@
+"""Who fails too often is locked out: what django-axes counts by, and what it answers."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from math import ceil
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+
+from accounts.authentication.errors import LoginLocked
+from project.proxies import client_address
+
+API_PREFIX = "/api/"
+USERNAME_LENGTH = 150
+
+
+def lock_address(request: HttpRequest) -> str | None:
+    """The address that failures are counted for (AXES_CLIENT_IP_CALLABLE).
+
+    An IPv6 host owns a whole /64 and can change its address with every attempt, so the network counts.
+    """
+    address = client_address(request)
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((parsed, 64), strict=False).network_address)
+    return address
+
+
+def lock_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """The name that failures are counted for (AXES_USERNAME_CALLABLE): one for all ways to spell it."""
+    name = str((credentials or {}).get("username") or "")
+    return unicodedata.normalize("NFKC", name).strip().casefold()[:USERNAME_LENGTH]
+
+
+def lockout_response(
+    request: HttpRequest, response: HttpResponseBase | None = None, credentials: dict[str, Any] | None = None
+) -> HttpResponseBase:
+    """What a locked-out person reads (AXES_LOCKOUT_CALLABLE); the API has answered in its envelope already."""
+    if response is not None and request.path.startswith(API_PREFIX):
+        return response
+    seconds = seconds_left(request, credentials)
+    page = render(request, "account/locked.html", {"minutes": ceil(seconds / 60)}, status=429)
+    page["Retry-After"] = str(seconds)
+    return page
+
+
+def refuse_locked(request: HttpRequest, username: str) -> None:
+    """Raises `LoginLocked` while this name is locked out for this request's address."""
+    credentials = {"username": username}
+    if AxesProxyHandler.is_allowed(request, credentials):
+        return
+    seconds = seconds_left(request, credentials)
+    raise LoginLocked(
+        f"Too many failed attempts for this operator from this address. Try again in {ceil(seconds / 60)} minutes, "
+        "or ask an admin.",
+        retry_after=seconds,
+    )
+
+
+def seconds_left(request: HttpRequest, credentials: dict[str, Any] | None) -> int:
+    """Until the lock ends; at least 1."""
+    AxesProxyHandler.update_request(request)
+    attempts = AxesProxyHandler.get_implementation().get_user_attempts(request, credentials)
+    last = [moment for rows in attempts for moment in rows.values_list("attempt_time", flat=True)]
+    cool_off: timedelta = settings.AXES_COOLOFF_TIME
+    left = max(last) + cool_off - timezone.now() if last else cool_off
+    return max(1, ceil(left.total_seconds()))
