@@ -45,6 +45,10 @@ class SchemaReferenced(SchemaError):
     code = "SCHEMA_REFERENCED"
 
 
+class SchemaStateConflict(SchemaError):
+    code = "SCHEMA_STATE_CONFLICT"
+
+
 class ConversionImpossible(SchemaError):
     code = "CONVERSION_IMPOSSIBLE"
 

@@ -6,18 +6,18 @@ longer be served is told in `schemas.epoch`.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from rest_framework.renderers import JSONRenderer
 
 from schemas import access
-from schemas.representation import version_data
 from schemas.conversion import convert
 from schemas.models import SchemaVersion
+from schemas.representation import version_data
 from schemas.usage import count_read
 
 CACHE_SIZE = 2000
@@ -116,4 +116,5 @@ def render(version: SchemaVersion, target: str) -> Rendered:
         }
     tag = f"{version.digest[:24]}-{version.number}-{data['state']}-{target or version.format}"
     tag += "-suspect" if data["suspect"] else ""
-    return Rendered(version.pk, JSONRenderer().render(data), tag, access.is_served(version))
+    encoded = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    return Rendered(version.pk, encoded, tag, access.is_served(version))

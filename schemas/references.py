@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from schemas.documents import Document, invalid
 from schemas.formats import Problem
@@ -80,12 +80,12 @@ def bind_references(version: SchemaVersion, targets: Mapping[Reference, SchemaVe
 
 def referring_versions(schema: Schema) -> list[SchemaVersion]:
     """Versions of other living schemas that refer to one of `schema`'s, at most 100."""
+    sources = SchemaReference.objects.filter(target__schema=schema).values("source")
     return list(
         SchemaVersion.objects.select_related("schema")
-        .filter(references__target__schema=schema, schema__deleted_at__isnull=True)
+        .filter(pk__in=sources, schema__deleted_at__isnull=True, generation=F("schema__generation"))
         .exclude(schema=schema)
-        .order_by("schema__name", "number")
-        .distinct()[:100]
+        .order_by("schema__name", "number")[:100]
     )
 
 

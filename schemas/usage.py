@@ -81,7 +81,7 @@ def count_read(version_pk: int | None, client_pk: int | None) -> str:
             pipe.get(EPOCH_KEY)
             if version_pk is not None:
                 pipe.hincrby(READS_KEY, f"{version_pk}|{client_pk or ''}|{today.isoformat()}", 1)
-            answer = cast(list[Any], pipe.execute())
+            answer = pipe.execute()
     except redis.RedisError:
         log.warning("read not counted: Redis is unavailable")
         return ""
@@ -132,7 +132,9 @@ def _write_down(counts: Mapping[Read, int]) -> int:
             for (version_pk, client_pk, day), count in batch:
                 if version_pk in known_versions and client_pk in known_clients:
                     row, _ = VersionRead.objects.get_or_create(
-                        version_id=version_pk, client_id=client_pk, day=day
+                        version_id=version_pk,
+                        client_id=client_pk,  # type: ignore[misc]  # null where nobody signed
+                        day=day,
                     )
                     VersionRead.objects.filter(pk=row.pk).update(count=F("count") + count)
     return sum(counts.values())

@@ -15,7 +15,6 @@ from project.api.openapi import enveloped
 from project.api.permissions import IsSignedOrReading
 from schemas import access, registry
 from schemas.api.filters import LIST_PARAMETERS, list_schemas
-from schemas.representation import schema_data, schemas_data
 from schemas.api.serializers import (
     CreateSchemaSerializer,
     MessageSerializer,
@@ -24,6 +23,7 @@ from schemas.api.serializers import (
 )
 from schemas.documents import read_document
 from schemas.receipts import Author, author_of
+from schemas.representation import schema_data, schemas_data
 from schemas.settings import change_settings
 
 SIGNED_ERRORS = ["SIGNATURE_MISSING", "SIGNATURE_VERIFICATION_FAILED", "SCOPE_MISSING"]

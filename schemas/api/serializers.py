@@ -191,3 +191,16 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     key = serializers.DictField()
     request = serializers.DictField()
     received_at = serializers.DateTimeField()
+
+
+class ReferenceSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    number = serializers.IntegerField()
+    version = serializers.CharField()
+
+
+class ReaderSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    client_id = serializers.CharField(allow_null=True)
+    reads = serializers.IntegerField()
+    last_read_on = serializers.DateField()

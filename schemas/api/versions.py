@@ -16,13 +16,13 @@ from project.api.openapi import enveloped
 from project.api.pagination import EnvelopeCursorPagination
 from schemas import access, reading, registry
 from schemas.api.conditional import answer_version
-from schemas.representation import version_data
 from schemas.api.schemas import SIGNED_ERRORS, WRITE_ERRORS, SchemaView, author_from, name_of
 from schemas.api.serializers import AddVersionSerializer, ReceiptSerializer, VersionSerializer
 from schemas.documents import read_document
 from schemas.errors import SchemaNotFound
 from schemas.models import Schema, SchemaVersion
 from schemas.receipts import export_receipt
+from schemas.representation import version_data
 
 READ_ERRORS = [*SIGNED_ERRORS, "SCHEMA_NOT_FOUND", "SCHEMA_BLOCKED"]
 FORMAT_PARAMETER = OpenApiParameter(

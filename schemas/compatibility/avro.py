@@ -103,7 +103,8 @@ class _Resolution:
         if len(close) == 1:
             yield from self.pair(writer, close[0], trail)
         titles = ", ".join(branch.title for branch in reader.branches) or "nothing"
-        message = f"The {{writer}} version writes {writer.title}, which the {{reader}} version's union of {titles} cannot read."
+        message = f"The {{writer}} version writes {writer.title}, "
+        message += f"which the {{reader}} version's union of {titles} cannot read."
         yield _finding("MISSING_UNION_BRANCH", message, writer, reader, trail)
 
     def _records(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:

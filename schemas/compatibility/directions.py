@@ -21,8 +21,8 @@ from schemas.formats import FORMATS
 from schemas.formats.avro import parse_avro
 from schemas.formats.field_schema import fields_to_json_schema
 from schemas.formats.fields import check_fields
-from schemas.formats.json_schema import in_place_size
 from schemas.formats.json_schema_compile import Resources
+from schemas.formats.json_schema_size import in_place_size
 from schemas.formats.json_values import check_json_value
 from schemas.formats.limits import MAX_UNFOLDED
 from schemas.formats.problems import FormatError, ProblemList, TooManyProblemsError
@@ -49,11 +49,14 @@ class Checked:
             if problem.code in ("DOCUMENT_TOO_LARGE", "DOCUMENT_TOO_DEEP"):
                 raise CompatibilityLimit(problem.message, details=details)
             raise CompatibilityError(problem.message, code="SCHEMA_INVALID", details=details)
-        if self.format == "jsonschema" and in_place_size(self.content, loops=True) > MAX_UNFOLDED:
+        if self.format == "jsonschema" and self._unfolds_beyond_measure():
             message = (
                 f"References and alternatives unfold to more than {MAX_UNFOLDED} checks of a single value."
             )
             raise CompatibilityLimit(message)
+
+    def _unfolds_beyond_measure(self) -> bool:
+        return in_place_size(self.content, resources=self.resources, loops=True) > MAX_UNFOLDED
 
 
 def check_input(format: str, mode: str, policy: str) -> None:  # noqa: A002

@@ -33,22 +33,22 @@ def field_pointer(content: list[dict[str, Any]], pointer: str | None) -> str | N
     fields: list[dict[str, Any]] | None = content
     definition: dict[str, Any] = {}
     while tokens:
-        token = tokens.pop(0)
-        if token == "properties" and tokens and fields is not None:
+        key = tokens.pop(0)
+        if key == "properties" and tokens and fields is not None:
             name = tokens.pop(0)
             index = next((i for i, entry in enumerate(fields) if entry["name"] == name), None)
             if index is None:
                 return here
             here = step(here, index) if fields is content else step(here, "fields", index)
             definition = fields[index]
-        elif token == "items" and "items" in definition:
+        elif key == "items" and "items" in definition:
             here, definition = step(here, "items"), definition["items"]
-        elif token == "allOf":
+        elif key == "allOf":
             return step(
                 here, "scale" if tokens[-1:] == ["multipleOf"] and "scale" in definition else "precision"
             )
         else:
-            return _keyword_pointer(here, definition, token)
+            return _keyword_pointer(here, definition, key)
         fields = definition.get("fields")
     return here
 

@@ -44,7 +44,7 @@ class CompatibilityError(ValueError):
         self.details = details or {}
 
 
-class CompatibilityLimit(CompatibilityError):  # noqa: N818
+class CompatibilityLimit(CompatibilityError):
     """Two schemas are too large, too deep or too entangled to be compared in bounded time."""
 
     code = "SCHEMA_TOO_COMPLEX"

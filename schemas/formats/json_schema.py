@@ -8,21 +8,17 @@ references make progress, patterns match in linear time.
 registry that ignored it would call compatible what a reader then refuses.
 """
 
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema_rs
 
 from schemas.formats.json_schema_compile import compiled_json_schema
+from schemas.formats.json_schema_size import in_place_size
 from schemas.formats.json_schema_walk import (
     DRAFT_7,
     DRAFT_2020_12,
-    IN_PLACE_LIST,
-    IN_PLACE_MAP,
-    IN_PLACE_SCHEMA,
     anchors_of,
-    children,
     dialect_of,
     every_subschema,
     resolve_local,
@@ -33,7 +29,6 @@ from schemas.formats.problems import FormatError, ProblemList, shown, step
 from schemas.formats.references import SCHEME, parse_reference, references
 
 DIALECTS: Final = (DRAFT_2020_12, DRAFT_7)
-IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
 
 
 def check_json_schema(content: Any, problems: ProblemList) -> None:
@@ -152,43 +147,6 @@ def _check_progress(content: Any, problems: ProblemList) -> None:
     if unfolded > MAX_UNFOLDED:
         message = f"References and alternatives unfold to more than {MAX_UNFOLDED} checks of a single value."
         problems.add("SCHEMA_TOO_COMPLEX", "", message)
-
-
-def in_place_size(content: Any, *, loops: bool = False) -> int:
-    """How many subschemas are applied to a single value at most, references followed.
-
-    Raises `RecursionError` when a schema leads back to itself on the same value, unless `loops`.
-    """
-    anchors = anchors_of(content)
-    sizes: dict[int, int] = {}
-    entered: set[int] = set()
-    for _, start in every_subschema(content):
-        stack: list[tuple[Any, list[Any] | None]] = [(start, None)]
-        while stack:
-            schema, below = stack.pop()
-            if not isinstance(schema, dict) or id(schema) in sizes:
-                continue
-            if below is not None:
-                sizes[id(schema)] = 1 + sum(sizes.get(id(entry), 1) for entry in below)
-            elif id(schema) in entered:
-                if not loops:
-                    raise RecursionError
-            else:
-                entered.add(id(schema))
-                below = _in_place(content, schema, anchors)
-                stack.append((schema, below))
-                stack.extend((entry, None) for entry in below)
-    return max(sizes.values(), default=1)
-
-
-def _in_place(root: Any, schema: dict[str, Any], anchors: dict[str, Any]) -> list[Any]:
-    below = [entry for keyword, _, entry in children(schema) if keyword in IN_PLACE]
-    for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
-        reference = schema.get(keyword)
-        if isinstance(reference, str) and reference.startswith("#"):
-            with suppress(LookupError):
-                below.append(resolve_local(root, reference, anchors))
-    return below
 
 
 def _check_compiles(content: Any, problems: ProblemList) -> None:

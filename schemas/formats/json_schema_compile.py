@@ -1,23 +1,27 @@
 """Compiling a JSON Schema: one place that says with which options."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
 
+from schemas.formats.json_schema_size import Resources, in_place_size
 from schemas.formats.json_schema_walk import DRAFT_7, dialect_of
+from schemas.formats.limits import MAX_UNFOLDED
 from schemas.formats.patterns import PATTERN_OPTIONS
 from schemas.formats.problems import FormatError
 
-Resources = Mapping[tuple[str, str], Any]
-"""The content (JSON Schema) of every registered schema that is referred to, by name and version."""
+__all__ = ["Resources", "compiled_json_schema"]
 
 
 def compiled_json_schema(content: Any, resources: Resources | None = None) -> jsonschema_rs.Validator:
     """`content` compiled by `jsonschema_rs` in its own dialect, `format` asserted.
 
-    Raises `FormatError` (`SCHEMA_INVALID`).
+    Raises `FormatError`: `SCHEMA_INVALID`, or `SCHEMA_TOO_COMPLEX` if the references of all the
+    documents together unfold beyond measure.
     """
+    if resources and in_place_size(content, resources=resources, loops=True) > MAX_UNFOLDED:
+        message = f"References unfold to more than {MAX_UNFOLDED} checks of a single value."
+        raise FormatError("SCHEMA_TOO_COMPLEX", message)
     try:
         registry = _registry(resources) if resources else None
         compile_schema = _compiler(content)

@@ -1,14 +1,19 @@
+from schemas.models.job import UNFINISHED, JobState, Media, ValidationJob
 from schemas.models.reference import SchemaReference
 from schemas.models.schema import CompatibilityMode, Schema, SchemaState
 from schemas.models.usage import VersionRead
 from schemas.models.version import Format, SchemaVersion
 
 __all__ = [
+    "UNFINISHED",
     "CompatibilityMode",
     "Format",
+    "JobState",
+    "Media",
     "Schema",
     "SchemaReference",
     "SchemaState",
     "SchemaVersion",
+    "ValidationJob",
     "VersionRead",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from accounts.models import Client
 from schemas.models.version import SchemaVersion
@@ -19,9 +20,10 @@ class VersionRead(models.Model):
     class Meta:
         default_permissions = ("view",)
         constraints = [
+            models.UniqueConstraint(fields=["version", "client", "day"], name="version_read_day"),
             models.UniqueConstraint(
-                fields=["version", "client", "day"], name="version_read_day", nulls_distinct=False
-            )
+                fields=["version", "day"], condition=Q(client__isnull=True), name="version_read_day_unsigned"
+            ),
         ]
         indexes = [models.Index(fields=["day"], name="version_read_by_day")]
 

@@ -66,7 +66,7 @@ def _compiled(content: Any, resources: Resources | None) -> JsonSchemaValidator:
     try:
         return JsonSchemaValidator(compiled_json_schema(content, resources))
     except FormatError as error:
-        raise CompatibilityError(error.message, code="SCHEMA_INVALID") from error
+        raise CompatibilityError(error.message, code=error.code) from error
 
 
 def _distinct(found: list[Finding]) -> list[Finding]:

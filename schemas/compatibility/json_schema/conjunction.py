@@ -269,12 +269,13 @@ class Conjunction:
         counts = [int(value) for value in self._each("maxProperties")]
         for part in self.parts:
             keywords = part.keywords
-            if "additionalProperties" in keywords and is_never(keywords["additionalProperties"]):
-                if not keywords.get("patternProperties"):
-                    counts.append(len(keywords.get("properties", ())))
+            if "additionalProperties" not in keywords or keywords.get("patternProperties"):
+                continue
+            if is_never(keywords["additionalProperties"]):
+                counts.append(len(keywords.get("properties", ())))
         return min(counts, default=INFINITE)
 
-    def property(self, name: str) -> "Conjunction":
+    def value_of(self, name: str) -> "Conjunction":
         """What holds for the value of the property `name`."""
         found: list[Atom] = []
         for part in self.parts:

@@ -29,18 +29,72 @@ DRAFT_2019_09: Final = "https://json-schema.org/draft/2019-09/schema"
 ANNOTATED_CONTENT: Final = (DRAFT_2020_12, DRAFT_2019_09)
 
 ASSERTIONS: Final = frozenset(
-    """type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength
-    pattern format minItems maxItems uniqueItems contains minContains maxContains unevaluatedItems
-    properties patternProperties additionalProperties propertyNames required dependentRequired
-    dependentSchemas minProperties maxProperties unevaluatedProperties allOf anyOf oneOf not
-    $ref $dynamicRef $recursiveRef""".split()
+    {
+        "type",
+        "enum",
+        "const",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "unevaluatedItems",
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "propertyNames",
+        "required",
+        "dependentRequired",
+        "dependentSchemas",
+        "minProperties",
+        "maxProperties",
+        "unevaluatedProperties",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+    }
 )
 SINCE_2019: Final = frozenset(
-    """prefixItems dependentRequired dependentSchemas unevaluatedItems unevaluatedProperties
-    minContains maxContains $dynamicRef $recursiveRef""".split()
+    {
+        "prefixItems",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "minContains",
+        "maxContains",
+        "$dynamicRef",
+        "$recursiveRef",
+    }
 )
 IN_PLACE: Final = frozenset(
-    "allOf anyOf oneOf not if then else dependentSchemas $ref $dynamicRef contains".split()
+    [
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentSchemas",
+        "$ref",
+        "$dynamicRef",
+        "contains",
+    ]
 )
 
 
@@ -255,9 +309,10 @@ class _Reading:
         if "enum" in found:
             found["constants"] = [*found.get("constants", []), found.pop("enum")]
         for exclusive, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-            if dialect == DRAFT_4 and isinstance(found.get(exclusive), bool):
-                if found.pop(exclusive) and plain in found:
-                    found[exclusive] = found.pop(plain)
+            if dialect != DRAFT_4 or not isinstance(found.get(exclusive), bool):
+                continue
+            if found.pop(exclusive) and plain in found:
+                found[exclusive] = found.pop(plain)
 
     def unevaluated(self, found: dict[str, Any]) -> None:
         """Without in-place applicators beside it `unevaluated…` is `additional…`."""

@@ -10,7 +10,7 @@ writer matter they are taken one by one.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,12 +82,17 @@ class Place:
             message,
             self.writer,
             self.reader,
-            self.writer.pointer,
+            self._writer_pointer(),
             pointer,
             self.trail,
             values,
             breaking,
         )
+
+    def _writer_pointer(self) -> str | None:
+        """Where the writer speaks of the value; if it says nothing, of the value around it."""
+        around = (writer.pointer for writer, _ in reversed(self.trail))
+        return next((pointer for pointer in (self.writer.pointer, *around) if pointer is not None), None)
 
 
 class Prover:
@@ -107,7 +112,7 @@ class Prover:
         self._exactly = 0
         self._empty: dict[object, bool] = {}
 
-    def findings(self, place: Place) -> Iterator[Finding]:
+    def findings(self, place: Place) -> Generator[Finding, None, None]:
         """Where the writer's values at `place` may be refused by the reader."""
         self.budget.spend(1 + (len(place.writer.parts) + len(place.reader.parts)) // 4)
         level = len(place.trail)
@@ -267,7 +272,7 @@ class Prover:
             if writer.min_properties > writer.max_properties:
                 return True
             return depth < MAX_SPLITS and any(
-                self.is_empty(writer.property(required), (), depth + 1)
+                self.is_empty(writer.value_of(required), (), depth + 1)
                 for required in sorted(writer.required)
             )
         return False

@@ -43,12 +43,11 @@ def _against(place: Place, *atoms: Atom) -> Place:
 
 def _same_alternatives(prover: Prover, place: Place, part: Atom, keyword: str) -> bool:
     """The writer has the very same alternatives, in whatever order."""
-    wanted = part.keywords[keyword]
+    wanted = sorted(part.keywords[keyword], key=lambda branch: branch.text)
     for own in place.writer.parts:
-        branches = own.keywords.get(keyword, ())
-        if len(branches) == len(wanted) and all(any(prover.same(b, w) for b in branches) for w in wanted):
-            if all(any(prover.same(b, w) for w in wanted) for b in branches):
-                return True
+        branches = sorted(own.keywords.get(keyword, ()), key=lambda branch: branch.text)
+        if len(branches) == len(wanted) and all(map(prover.same, branches, wanted)):
+            return True
     return False
 
 

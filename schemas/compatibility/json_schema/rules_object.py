@@ -90,7 +90,7 @@ def _named_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Findin
         demands = [atom for atom in property_atoms(part, name) if not is_anything(atom)]
         if not demands:
             continue
-        own = writer.property(name)
+        own = writer.value_of(name)
         if own.never:
             continue
         if prover.lenient and _is_new_in_open_model(place, part, name):
@@ -117,11 +117,7 @@ def _is_new_in_open_model(place: Place, part: Atom, name: str) -> bool:
     """`name` is optional for the reader, and the writer neither names it nor rules it out."""
     if name not in part.keywords.get("properties", {}) or name in place.reader.required:
         return False
-    return (
-        not place.writer.property(name).parts
-        or all(is_anything(atom) for atom in place.writer.property(name).parts)
-        and name not in place.writer.named
-    )
+    return name not in place.writer.named and all(map(is_anything, place.writer.value_of(name).parts))
 
 
 def _unnamed_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Finding]:
@@ -222,7 +218,7 @@ def _name_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Finding
     refused = [
         name
         for name in {**writer.named, **dict.fromkeys(writer.required)}
-        if wanted.admits(name) is not True and not writer.property(name).never
+        if wanted.admits(name) is not True and not writer.value_of(name).never
     ]
     own_names = [own.keywords["propertyNames"] for own in writer.parts if "propertyNames" in own.keywords]
     message = "The {reader} version refuses names of properties that the {writer} version admits."

@@ -15,8 +15,27 @@ if TYPE_CHECKING:
     from schemas.compatibility.json_schema.prover import Finding, Place
 
 KNOWN_FORMATS: Final = frozenset(
-    """date date-time time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri
-    iri-reference uuid uri-template json-pointer relative-json-pointer regex""".split()
+    {
+        "date",
+        "date-time",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    }
 )
 SINCE_2019: Final = frozenset({"uuid", "duration"})
 

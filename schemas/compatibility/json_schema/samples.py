@@ -4,7 +4,7 @@ Nothing here needs to be right, only likely: each value is checked by the compil
 it counts. What is generated is bounded in number and in size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
 from typing import Any, Final
@@ -19,6 +19,15 @@ MAX_COUNT: Final = 300
 MAX_VALUES: Final = 60
 MAX_DEPTH: Final = 6
 MAX_BRANCHES: Final = 8
+BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+SIMPLE: Final[tuple[tuple[str, Any], ...]] = (
+    ("string", "a"),
+    ("integer", 0),
+    ("boolean", False),
+    ("null", None),
+    ("array", []),
+    ("object", {}),
+)
 MAX_HINTS: Final = 12
 FORMATS: Final = {
     "date": "2026-01-31",
@@ -80,7 +89,7 @@ class Sampler:
         for branches in writer.open_alternatives[:2]:
             for branch in branches[:MAX_BRANCHES]:
                 yield from islice(self.values(writer.both(branch), reader, depth + 1), MAX_VALUES)
-        makers = {
+        makers: dict[str, Callable[[], Iterable[Any]]] = {
             "null": lambda: [None],
             "boolean": lambda: [True, False],
             "string": lambda: self._strings(writer, reader),
@@ -120,9 +129,7 @@ class Sampler:
         bounds: list[Fraction] = []
         steps: list[Fraction] = [Fraction(1), Fraction(1, 2)]
         for atom in self._mentioned(writer, reader):
-            for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
-                if keyword in atom.keywords:
-                    bounds.append(_fraction(atom.keywords[keyword]))
+            bounds += [_fraction(atom.keywords[keyword]) for keyword in BOUNDS if keyword in atom.keywords]
             if "multipleOf" in atom.keywords:
                 steps.append(_fraction(atom.keywords["multipleOf"]))
         values = [
@@ -245,7 +252,7 @@ class Sampler:
         yield from self._counted(writer, reader, base)
 
     def _pool(self, writer: Conjunction, reader: Conjunction, name: str, depth: int) -> list[Any]:
-        own = writer.property(name)
+        own = writer.value_of(name)
         if own.never:
             return []
         hints = [atom for part in self._mentioned(reader) for atom in property_atoms(part, name)]
@@ -272,7 +279,7 @@ class Sampler:
         """An object with what the writer demands, `skip` left out; None where none is found."""
         made: dict[str, Any] = {}
         for name in sorted(writer.required - {skip}):
-            own = writer.property(name)
+            own = writer.value_of(name)
             values = self._one(own, depth + 1)
             if not values:
                 return None
@@ -283,9 +290,10 @@ class Sampler:
 
     def _one(self, writer: Conjunction, depth: int) -> list[Any]:
         """One value of the writer, remembered; [] where none is found."""
-        key = (writer.key, depth > 2)
+        key = (writer.key, depth)
         if key not in self._least:
-            self._least[key] = self.valid(writer, writer, 1, depth)
+            simple = next(([v] for name, v in SIMPLE if name in writer.types and writer.admits(v)), None)
+            self._least[key] = simple if simple is not None else self.valid(writer, writer, 1, depth)
         return self._least[key]
 
     def _filled(self, writer: Conjunction, made: dict[str, Any], count: int) -> dict[str, Any]:
@@ -297,8 +305,8 @@ class Sampler:
         for name in [*writer.named, *patterned, *fresh]:
             if len(made) >= count:
                 break
-            if name not in made and not writer.property(name).never:
-                values = self._one(writer.property(name), MAX_DEPTH - 1)
+            if name not in made and not writer.value_of(name).never:
+                values = self._one(writer.value_of(name), MAX_DEPTH - 1)
                 if values:
                     made[name] = values[0]
         return made

@@ -97,7 +97,7 @@ class WitnessSearch:
                 items.append(value)
                 continue
             item = writer.item(position)
-            values = [v for v in self.sampler.valid(item, item, 20 if writer.unique else 1, 1)]
+            values = self.sampler.valid(item, item, 20 if writer.unique else 1, 1)
             fitting = [v for v in values if not writer.unique or (v not in items and v != value)]
             if not fitting:
                 return None

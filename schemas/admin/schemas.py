@@ -1,0 +1,178 @@
+"""Schemas: looked at here, decided on the confirmation pages, changed by nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from import_export.resources import ModelResource
+from unfold.decorators import display
+
+from accounts.models import AuditEvent
+from project.admin_base import ReadOnlyAdmin, described
+from project.export import ExportableAdmin
+from schemas import usage
+from schemas.admin.decide import decide_schema
+from schemas.admin.diff import report_of, side_by_side
+from schemas.admin.verbs import VERBS
+from schemas.models import Schema, SchemaState, SchemaVersion
+from schemas.references import referring_versions
+from schemas.settings import writer_ids
+from schemas.verdicts import break_glass_open
+
+RECENT_EVENTS = 8
+SHOWN_VERSIONS = 50
+STATE_LABELS = {
+    SchemaState.AVAILABLE.label: "info",
+    SchemaState.APPROVED.label: "success",
+    SchemaState.DEPRECATED.label: "warning",
+    SchemaState.BLOCKED.label: "danger",
+}
+
+
+class SchemaResource(ModelResource):  # type: ignore[misc]
+    class Meta:
+        model = Schema
+        fields = (
+            "name",
+            "description",
+            "owner__client_id",
+            "state",
+            "state_reason",
+            "compatibility",
+            "served_number",
+            "served_format",
+            "deprecated_on",
+            "deprecated_for__name",
+            "created_at",
+            "updated_at",
+            "deleted_at",
+        )
+
+
+class LifeFilter(admin.SimpleListFilter):
+    """Deleted schemas are shown only to whoever asks for them."""
+
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Schema]) -> QuerySet[Schema]:
+        return queryset.filter(deleted_at__isnull=self.value() != "yes")
+
+
+@admin.register(Schema)
+class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
+    resource_classes = [SchemaResource]
+    audit_kind = "schema"
+    list_display = ["name", "show_state", "show_owner", "served_number", "served_format", "compatibility", "updated_at"]
+    list_filter = ["state", "served_format", "versions_need_approval", LifeFilter]
+    list_select_related = ["owner"]
+    search_fields = ["search_text"]
+    search_help_text = "Text in the name, the description or a field's name."
+    sortable_by = ["name", "updated_at"]
+    change_form_outer_before_template = "schemas/schema_top.html"
+    change_form_outer_after_template = "schemas/schema_panels.html"
+    fieldsets = [
+        ("Schema", {"fields": ["name", "description", "show_owner", "show_writers", "strict_writers_only"]}),
+        ("Rules", {"fields": ["compatibility", "versions_need_approval", "break_glass_until"]}),
+        ("Dates", {"fields": ["created_at", "updated_at", "deleted_at"]}),
+    ]
+    readonly_fields = ["show_owner", "show_writers", "created_at", "updated_at", "deleted_at"]
+
+    @display(description="state", label=STATE_LABELS)
+    def show_state(self, schema: Schema) -> str:
+        return schema.get_state_display()
+
+    @display(description="owner")
+    def show_owner(self, schema: Schema) -> str:
+        if schema.owner is None:
+            return "-"
+        link = reverse("admin:accounts_client_change", args=[schema.owner.pk])
+        return format_html('<a class="df-link" href="{}">{}</a>', link, schema.owner.client_id)
+
+    @display(description="further writers")
+    def show_writers(self, schema: Schema) -> str:
+        return ", ".join(writer_ids(schema)) or "none"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Schema], search_term: str
+    ) -> tuple[QuerySet[Schema], bool]:
+        term = search_term.strip().lower()[:100]
+        return (queryset.filter(search_text__contains=term) if term else queryset, False)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "<int:pk>/decide/<str:verb>/",
+                wrap(lambda request, pk, verb: decide_schema(self, request, pk, verb)),
+                name="schemas_schema_decide",
+            ),
+            path("<int:pk>/diff/", wrap(lambda request, pk: self.diff_view(request, pk)), name="schemas_schema_diff"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        schema = self.get_object(request, object_id)
+        panels = schema_panels(request, schema) if schema else {}
+        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+
+    def diff_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Two versions of a schema, by default the two newest."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        schema = Schema.objects.filter(pk=pk).first()
+        versions = list(SchemaVersion.objects.filter(schema=pk).select_related("author")[:200])
+        if schema is None or len(versions) < 2:
+            raise Http404
+        for version in versions:
+            version.schema = schema
+        by_number = {str(version.number): version for version in versions}
+        new = by_number.get(request.GET.get("new", ""), versions[0])
+        old = by_number.get(request.GET.get("old", ""), versions[versions.index(new) + 1 if new != versions[-1] else 0])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{schema.name}: v{old.number} and v{new.number}",
+            "opts": self.opts,
+            "schema": schema,
+            "versions": versions,
+            "old": old,
+            "new": new,
+            "rows": side_by_side(old.content, new.content),
+            "report": report_of(old, new),
+        }
+        return TemplateResponse(request, "schemas/diff.html", context)
+
+
+def schema_panels(request: HttpRequest, schema: Schema) -> dict[str, Any]:
+    """What the schema's page shows around its facts."""
+    may = request.user.has_perm
+    versions = list(schema.versions.select_related("author", "author_key")[:SHOWN_VERSIONS])
+    for version in versions:
+        version.schema = schema
+    return {
+        "schema": schema,
+        "verbs": [verb for verb in VERBS.values() if may(verb.permission) and verb.possible(schema)],
+        "versions": versions,
+        "readers": usage.readers_of(schema)[:20],
+        "referring": referring_versions(schema),
+        "break_glass": break_glass_open(schema),
+        "events": (
+            described(list(AuditEvent.objects.filter(target_kind="schema", target_id=str(schema.pk))[:RECENT_EVENTS]))
+            if may("accounts.view_auditevent")
+            else None
+        ),
+    }

@@ -1,0 +1,1 @@
+"""Validating files of any size, record by record, in the background."""

@@ -1,0 +1,191 @@
+"""One worker on one file: validate record by record, note how far it came, write the report."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import time
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO, Any, Final, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from project.errors import DomainError
+from project.uploads import uploads_folder
+from schemas.files.cells import cells_of
+from schemas.files.jobs import LEASE, remove_upload, report_path
+from schemas.files.records import (
+    BadRecord,
+    UnreadableFileError,
+    read_csv,
+    read_json_array,
+    read_ndjson,
+)
+from schemas.formats import Problem
+from schemas.formats.validator import Validator
+from schemas.models import UNFINISHED, JobState, Media, ValidationJob
+from schemas.validation import validator_of
+
+log = logging.getLogger(__name__)
+
+NOTE_SECONDS: Final = 1.0
+LOOK_EVERY: Final = 256
+"""Records between two looks at the clock."""
+
+FIRST_PROBLEMS: Final = 20
+PROBLEMS_PER_RECORD: Final = 10
+MAX_REPORT_BYTES: Final = 100 * 1024 * 1024
+UNPACKED_FACTOR: Final = 16
+"""A gzipped file may unpack to this many times the largest upload."""
+
+
+class _Ended(Exception):
+    """Stop here; `state` None where another worker has the job now."""
+
+    def __init__(self, state: JobState | None, error: str = "") -> None:
+        super().__init__(error)
+        self.state = state
+        self.error = error
+
+
+def run_job(job_pk: UUID) -> None:
+    """Do the job, from where it stands, unless somebody else is at it or it has ended."""
+    job = _take(job_pk)
+    if job is None:
+        return
+    try:
+        _run(job)
+        state, error = JobState.DONE, ""
+    except _Ended as end:
+        if end.state is None:
+            return
+        state, error = end.state, end.error
+    except UnreadableFileError as unreadable:
+        state, error = JobState.FAILED, str(unreadable)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as broken:
+        state, error = JobState.FAILED, f"The file is no sound gzip: {broken}."
+    except (DomainError, FileNotFoundError) as refused:
+        state, error = JobState.FAILED, getattr(refused, "message", "The uploaded file is gone.")
+    job.state, job.error = state, error[:500]
+    job.finished_at = timezone.now()
+    if _note(job, state=state, error=job.error, finished_at=job.finished_at):
+        remove_upload(job)
+
+
+def _take(job_pk: UUID) -> ValidationJob | None:
+    """Become the job's one worker: a compare-and-swap on a lease that has ended or never began."""
+    now = timezone.now()
+    worker = uuid.uuid4().hex
+    free = Q(heartbeat_at__isnull=True) | Q(heartbeat_at__lt=now - LEASE)
+    taken = ValidationJob.objects.filter(free, pk=job_pk, state__in=UNFINISHED).update(
+        worker=worker, heartbeat_at=now, state=JobState.RUNNING
+    )
+    if not taken:
+        return None
+    job = ValidationJob.objects.select_related("version__schema").get(pk=job_pk)
+    if job.started_at is None:
+        job.started_at = now
+    return job
+
+
+def _run(job: ValidationJob) -> None:
+    with ExitStack() as open_files:
+        raw = open_files.enter_context((uploads_folder() / job.file).open("rb"))
+        file = cast(IO[bytes], open_files.enter_context(gzip.GzipFile(fileobj=raw))) if job.gzipped else raw
+        report = open_files.enter_context(_open_report(job))
+        _validate(job, _records(job, file), validator_of(job.version), raw, report)
+
+
+def _open_report(job: ValidationJob) -> IO[bytes]:
+    """The report up to the last noted record: what a killed worker wrote behind it is written again."""
+    path = report_path(job)
+    path.touch(mode=0o600)
+    report = path.open("r+b")
+    report.truncate(job.report_bytes)
+    report.seek(job.report_bytes)
+    return report
+
+
+def _records(job: ValidationJob, file: IO[bytes]) -> Iterator[tuple[Any, int]]:
+    if job.media == Media.CSV:
+        return read_csv(file, job.offset, cells_of(job.version.format, job.version.content))
+    return (read_json_array if job.media == Media.JSON else read_ndjson)(file, job.offset)
+
+
+def _validate(
+    job: ValidationJob,
+    records: Iterator[tuple[Any, int]],
+    validator: Validator,
+    raw: IO[bytes],
+    report: IO[bytes],
+) -> None:
+    """The loop that the speed hangs on: a valid record costs its parsing, its check and a counter."""
+    is_valid = validator.is_valid
+    limit = settings.DATAFOLD_MAX_UPLOAD_BYTES * UNPACKED_FACTOR
+    count, next_look = job.records, job.records + LOOK_EVERY
+    next_note = time.monotonic() + NOTE_SECONDS
+    end = job.offset
+    for record, end in records:
+        count += 1
+        if record.__class__ is BadRecord or not is_valid(record):
+            job.records = count
+            _refuse(job, record, validator, report)
+        if count >= next_look:
+            next_look = count + LOOK_EVERY
+            if time.monotonic() >= next_note:
+                job.records, job.offset, job.position = count, end, raw.tell()
+                _note_progress(job, report, limit)
+                next_note = time.monotonic() + NOTE_SECONDS
+    job.records, job.offset, job.position = count, end, job.size
+    report.flush()
+
+
+def _refuse(job: ValidationJob, record: Any, validator: Validator, report: IO[bytes]) -> None:
+    if isinstance(record, BadRecord):
+        problems = [Problem(record.code, "", record.message)]
+    else:
+        problems = validator.problems(record)[:PROBLEMS_PER_RECORD]
+    job.invalid += 1
+    entry = {"record": job.records, "problems": [problem.to_dict() for problem in problems]}
+    if len(job.first_problems) < FIRST_PROBLEMS:
+        job.first_problems.append(entry)
+    line = json.dumps(entry).encode() + b"\n"
+    if job.report_bytes + len(line) > MAX_REPORT_BYTES:
+        job.report_complete = False
+        return
+    report.write(line)
+    job.report_bytes += len(line)
+
+
+def _note_progress(job: ValidationJob, report: IO[bytes], limit: int) -> None:
+    report.flush()
+    if not _note(job):
+        raise _Ended(None)
+    if ValidationJob.objects.filter(pk=job.pk, cancel_requested=True).exists():
+        raise _Ended(JobState.CANCELLED)
+    if job.offset > limit:
+        raise _Ended(JobState.FAILED, f"The file unpacks to over {limit} bytes.")
+
+
+def _note(job: ValidationJob, **ending: Any) -> bool:
+    """Write down how far the job came; false if it is another worker's by now."""
+    written = ValidationJob.objects.filter(pk=job.pk, worker=job.worker).update(
+        heartbeat_at=timezone.now(),
+        started_at=job.started_at,
+        offset=job.offset,
+        position=job.position,
+        records=job.records,
+        invalid=job.invalid,
+        first_problems=job.first_problems,
+        report_bytes=job.report_bytes,
+        report_complete=job.report_complete,
+        **ending,
+    )
+    return bool(written)

@@ -1,0 +1,88 @@
+"""What conversions share: losses, and reading a JSON Schema node by node."""
+
+import keyword
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from schemas.formats.json_schema_walk import anchors_of, resolve_local
+from schemas.formats.problems import step
+
+ANNOTATIONS: Final = frozenset(
+    {"$schema", "$id", "$defs", "definitions", "$comment", "title", "$anchor", "examples"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that the target cannot say: where it stood in the JSON Schema, and what it was."""
+
+    pointer: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"pointer": self.pointer, "message": self.message}
+
+
+class Source:
+    """A JSON Schema that is being converted, with its references and the losses so far."""
+
+    def __init__(self, root: Any, lost: list[Loss]) -> None:
+        self.root = root
+        self.lost = lost
+        self._anchors = anchors_of(root)
+
+    def lose(self, pointer: str, message: str) -> None:
+        loss = Loss(pointer, message)
+        if loss not in self.lost and len(self.lost) < 1_000:
+            self.lost.append(loss)
+
+    def lose_keywords(self, schema: Any, pointer: str, kept: frozenset[str], target: str) -> None:
+        """Every keyword of `schema` that is not `kept` is lost."""
+        for key in schema if isinstance(schema, dict) else ():
+            if key not in kept and key not in ANNOTATIONS:
+                self.lose(step(pointer, key), f"`{key}` cannot be said in {target}.")
+
+    def target_of(self, schema: Any) -> Any:
+        """What the local `$ref` of `schema` names; None if it is none of this document's."""
+        try:
+            return resolve_local(self.root, schema["$ref"], self._anchors)
+        except LookupError:
+            return None
+
+    def nullable(self, schema: Any) -> tuple[Any, bool]:
+        """(`schema` without null, whether it had null)."""
+        if not isinstance(schema, dict):
+            return schema, False
+        types, values = schema.get("type"), schema.get("enum")
+        if isinstance(types, list) and "null" in types:
+            rest = [name for name in types if name != "null"]
+            return {**schema, "type": rest[0] if len(rest) == 1 else rest}, True
+        if isinstance(values, list) and None in values and len(values) > 1 and "type" not in schema:
+            return {**schema, "enum": [value for value in values if value is not None]}, True
+        for key in ("anyOf", "oneOf"):
+            branches = schema.get(key)
+            if isinstance(branches, list) and {"type": "null"} in branches and len(branches) == 2:
+                other = next((branch for branch in branches if branch != {"type": "null"}), None)
+                if isinstance(other, dict):
+                    return {**{k: v for k, v in schema.items() if k != key}, **other}, True
+        return schema, False
+
+
+def identifier(name: str, fallback: str = "field") -> str:
+    """`name` as an identifier of letters, digits and underscores."""
+    made = re.sub(r"[^A-Za-z0-9_]", "_", name) or fallback
+    made = made if not made[0].isdigit() else f"_{made}"
+    return f"{made}_" if keyword.iskeyword(made) else made
+
+
+def type_name(name: str) -> str:
+    """`name` in PascalCase."""
+    return identifier(
+        "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", name) if word), "Type"
+    )
+
+
+def quoted(text: str) -> str:
+    """`text` as it may stand in a one-line comment or docstring."""
+    return " ".join(text.split()).replace("*/", "* /").replace('"""', "'''").replace("\\", "\\\\")

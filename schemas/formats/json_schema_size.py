@@ -1,0 +1,82 @@
+"""How much work one value can be: the subschemas that apply to it, references followed.
+
+References may double at every step, within a document or from one registered schema to the next;
+a validator would follow each of the ways. So they are counted before anything is compiled.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from schemas.formats.json_schema_walk import (
+    IN_PLACE_LIST,
+    IN_PLACE_MAP,
+    IN_PLACE_SCHEMA,
+    anchors_of,
+    children,
+    every_subschema,
+    resolve_local,
+)
+from schemas.formats.references import parse_reference
+
+IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
+REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+
+Resources = Mapping[tuple[str, str], Any]
+"""The content (JSON Schema) of every registered schema that is referred to, by name and version."""
+
+
+def in_place_size(content: Any, *, resources: Resources | None = None, loops: bool = False) -> int:
+    """How many subschemas are applied to a single value at most, references followed.
+
+    Raises `RecursionError` when a schema leads back to itself on the same value, unless `loops`.
+    """
+    sizing = _Sizing(resources or {}, loops=loops)
+    for root in (content, *(resources or {}).values()):
+        for _, start in every_subschema(root):
+            sizing.enter(root, start)
+    return max(sizing.sizes.values(), default=1)
+
+
+class _Sizing:
+    def __init__(self, resources: Resources, *, loops: bool) -> None:
+        self.resources = resources
+        self.loops = loops
+        self.sizes: dict[int, int] = {}
+        self._entered: set[int] = set()
+        self._anchors: dict[int, dict[str, Any]] = {}
+
+    def enter(self, root: Any, start: Any) -> None:
+        """Counts `start` and whatever it leads to, innermost first, without recursion."""
+        stack: list[tuple[Any, Any, list[tuple[Any, Any]] | None]] = [(root, start, None)]
+        while stack:
+            home, schema, below = stack.pop()
+            if not isinstance(schema, dict) or id(schema) in self.sizes:
+                continue
+            if below is not None:
+                self.sizes[id(schema)] = 1 + sum(self.sizes.get(id(entry), 1) for _, entry in below)
+            elif id(schema) in self._entered:
+                if not self.loops:
+                    raise RecursionError
+            else:
+                self._entered.add(id(schema))
+                below = self._in_place(home, schema)
+                stack.append((home, schema, below))
+                stack.extend((where, entry, None) for where, entry in below)
+
+    def _in_place(self, root: Any, schema: dict[str, Any]) -> list[tuple[Any, Any]]:
+        below = [(root, entry) for keyword, _, entry in children(schema) if keyword in IN_PLACE]
+        for keyword in REFERENCES:
+            reference = schema.get(keyword)
+            if isinstance(reference, str):
+                with suppress(LookupError):
+                    below.append(self._target(root, reference))
+        return below
+
+    def _target(self, root: Any, reference: str) -> tuple[Any, Any]:
+        named = parse_reference(reference)
+        if named is not None:
+            root, reference = self.resources[named], f"#{reference.partition('#')[2]}"
+        if id(root) not in self._anchors:
+            self._anchors[id(root)] = anchors_of(root)
+        return root, resolve_local(root, reference, self._anchors[id(root)])
