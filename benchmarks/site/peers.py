@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError
 from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
@@ -51,12 +55,20 @@ class HS256View(PlainView):
 class EdDSAAuthentication(BaseAuthentication):
     """simplejwt's own backend with an EdDSA key, then the user's row as its authentication reads it."""
 
-    backend: TokenBackend | None = None
+    @staticmethod
+    @lru_cache
+    def backend_from_settings() -> TokenBackend:
+        seed = sha256(settings.SECRET_KEY.encode()).digest()
+        private = Ed25519PrivateKey.from_private_bytes(seed)
+        return TokenBackend(
+            "EdDSA",
+            private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+            private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        )
 
     def authenticate(self, request: Request) -> tuple[Any, Any]:
-        assert self.backend is not None
         try:
-            token = self.backend.decode(request.META["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+            token = self.backend_from_settings().decode(request.META["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
         except (KeyError, TokenBackendError) as error:
             raise AuthenticationFailed from error
         return get_user_model().objects.get(pk=token["user_id"]), token
