@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
+from typing import Any
 
 from celery import Celery
-from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -13,12 +14,37 @@ app = Celery("datafold")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
-app.conf.beat_schedule = {
-    "expire-keys": {"task": "keys.tasks.expire_keys", "schedule": 60.0},
-    "purge-replay-memory": {"task": "keys.tasks.purge_replay_memory", "schedule": 300.0},
-    "flush-usage": {"task": "keys.tasks.flush_usage", "schedule": 60.0},
-    "reject-stale-registrations": {
-        "task": "keys.tasks.reject_stale_registrations",
-        "schedule": crontab(minute="17", hour="3"),
-    },
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+# Beat reads this before Django is set up, so it cannot ask `keys.jobs.JOBS`; a test keeps the two equal.
+TIMETABLE: dict[str, timedelta] = {
+    "heartbeat": timedelta(seconds=30),
+    "flush-usage": _MINUTE,
+    "expire-keys": _MINUTE,
+    "retire-keys": _MINUTE,
+    "reject-stale-registrations": _HOUR,
+    "warn-of-expiry": 15 * _MINUTE,
+    "ask-for-rotation": _MINUTE,
+    "daily-summary": 15 * _MINUTE,
+    "forget-server-keys": _HOUR,
+    "purge-replay-memory": 5 * _MINUTE,
+    "purge-statistics": _HOUR,
+    "seal-audit-log": _MINUTE,
+    "seal-late-events": timedelta(days=1),
+    "flush-schema-reads": _MINUTE,
+    "resume-validations": _MINUTE,
+    "purge-uploads": _HOUR,
 }
+
+
+def _entry(name: str, every: timedelta) -> dict[str, Any]:
+    # A run that no worker took before the next one is due would only repeat it.
+    return {
+        "task": "keys.tasks.run_job",
+        "schedule": every,
+        "args": (name,),
+        "options": {"expires": every.total_seconds()},
+    }
+
+
+app.conf.beat_schedule = {name: _entry(name, every) for name, every in TIMETABLE.items()}

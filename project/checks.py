@@ -11,6 +11,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from project.encryption import encryption_key_problem
+
 
 @register(Tags.security)
 def check_authentication(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -131,3 +133,18 @@ def check_parts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
             )
         )
     return problems
+
+
+@register(Tags.security)
+def check_encryption_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    problem = encryption_key_problem()
+    if not problem or (settings.DATAFOLD_DEVELOPMENT and not settings.DATAFOLD_ENCRYPTION_KEYS):
+        return []
+    return [
+        Error(
+            problem,
+            hint="Set DATAFOLD_ENCRYPTION_KEYS (or DATAFOLD_ENCRYPTION_KEYS_FILE) to one or more keys of "
+            "cryptography.fernet.Fernet.generate_key(), and keep them outside the database.",
+            id="datafold.E007",
+        )
+    ]

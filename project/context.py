@@ -10,20 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it needs this module to tell of a limit
+    from project.ratelimit import Quota
 
 
 @dataclass(slots=True)
 class RequestContext:
     """`request_id`: 1-64 characters; `address`: the caller's IP address or "".
 
-    `log_fields` join the access log's line; `warnings` join `meta.warnings` of the answer.
+    `log_fields` join the access log's line; `warnings` join `meta.warnings` of the answer; `quota` becomes
+    its RateLimit fields.
     """
 
     request_id: str = ""
     address: str = ""
     log_fields: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    quota: Quota | None = None
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("datafold_request", default=None)

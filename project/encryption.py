@@ -7,16 +7,35 @@ reencrypt_secrets`, then take the old one away.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.apps import apps
 from django.conf import settings
-from django.db import models, transaction
+from django.db import transaction
 
 from project.errors import DomainError
 
-# Every column that holds a token of `encrypt`, as (app label, model, column).
-ENCRYPTED_COLUMNS: list[tuple[str, str, str]] = [("keys", "ServerKey", "secret")]
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedColumn:
+    """A column that holds a token of `encrypt`, or JSON of which `members` hold tokens or lists of them."""
+
+    app_label: str
+    model: str
+    column: str
+    members: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.app_label}.{self.model}.{self.column}"
+
+
+ENCRYPTED_COLUMNS = [
+    EncryptedColumn("keys", "ServerKey", "secret"),
+    EncryptedColumn("mfa", "Authenticator", "data", members=("secret", "seed", "migrated_codes")),
+]
 
 
 class EncryptionKeysMissing(DomainError):
@@ -56,22 +75,32 @@ def reencrypt_all(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
     Raises:
         EncryptionKeysMissing, SecretUnreadable: nothing of that column has changed.
     """
-    for app_label, model_name, column in ENCRYPTED_COLUMNS:
-        model = apps.get_model(app_label, model_name)
+    for column in ENCRYPTED_COLUMNS:
         with transaction.atomic():
-            count = _reencrypt(model, column, dry_run=dry_run)
-        yield f"{app_label}.{model_name}.{column}", count
+            count = _reencrypt(column, dry_run=dry_run)
+        yield str(column), count
 
 
-def _reencrypt(model: type[models.Model], column: str, *, dry_run: bool) -> int:
-    rows = model._default_manager.exclude(**{column: ""}).select_for_update()
+def _reencrypt(column: EncryptedColumn, *, dry_run: bool) -> int:
+    rows = apps.get_model(column.app_label, column.model)._default_manager
     count = 0
-    for pk, token in rows.values_list("pk", column).iterator():
-        fresh = encrypt(decrypt(token))
+    for pk, value in list(rows.select_for_update().values_list("pk", column.column)):
+        fresh = _anew(value, column.members)
+        if fresh == value:
+            continue
         if not dry_run:
-            model._default_manager.filter(pk=pk, **{column: token}).update(**{column: fresh})
+            rows.filter(pk=pk).update(**{column.column: fresh})
         count += 1
     return count
+
+
+def _anew(value: Any, members: tuple[str, ...]) -> Any:
+    """The stored value with every token in it decrypted and encrypted again."""
+    if isinstance(value, dict):
+        return {name: _anew(part, ()) if name in members else part for name, part in value.items()}
+    if isinstance(value, list):
+        return [_anew(part, ()) for part in value]
+    return encrypt(decrypt(value)) if value else value
 
 
 def encryption_key_problem() -> str:

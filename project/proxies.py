@@ -6,7 +6,7 @@ Forwarding fields count only from `DATAFOLD_TRUSTED_PROXIES`; from anyone else t
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -50,6 +50,19 @@ def client_address(request: HttpRequest) -> str:
         if not in_networks(address, settings.DATAFOLD_TRUSTED_PROXIES):
             break
     return address
+
+
+def caller_network(address: str) -> str:
+    """What limits count by: the IPv4 address, or the /64 that an IPv6 caller chooses its addresses from."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return ":".join(parsed.exploded.split(":")[:4])
 
 
 def wire_scheme(request: HttpRequest) -> str:

@@ -8,6 +8,8 @@ to have its value read from that file (secrets).
 
 from __future__ import annotations
 
+import hmac
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "django.contrib.auth",
@@ -50,6 +52,12 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "import_export",
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "project.apps.ProjectConfig",
     "accounts.apps.AccountsConfig",
     "keys.apps.KeysConfig",
@@ -58,7 +66,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "project.middleware.context.RequestContextMiddleware",
+    "project.security.headers.SecurityHeadersMiddleware",
+    "project.security.cors.CorsMiddleware",
     "project.middleware.body.BodyLimitMiddleware",
+    "project.middleware.signing.ResponseSigningMiddleware",
+    "project.middleware.forward_auth.ForwardAuthMiddleware",
+    "project.security.scheme.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -67,6 +80,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.authentication.middleware.OneSchemeMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.authentication.middleware.SecondFactorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -78,9 +95,18 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "project.security.nonces.NonceFilesystemLoader",
+                        "project.security.nonces.NonceAppDirectoriesLoader",
+                    ],
+                )
+            ],
             "context_processors": [
+                "project.security.nonces.csp_nonce",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
@@ -141,6 +167,8 @@ DATAFOLD_PUBLIC_ORIGINS: list[str] = env.list(
     "DATAFOLD_PUBLIC_ORIGINS", [DATAFOLD_SERVER_URL] if DATAFOLD_SERVER_URL else []
 )
 DATAFOLD_TRUSTED_PROXIES: list[str] = env.list("DATAFOLD_TRUSTED_PROXIES", [])
+DATAFOLD_CORS_ORIGINS: list[str] = env.list("DATAFOLD_CORS_ORIGINS", [])
+DATAFOLD_FORWARD_AUTH_HOSTS: list[str] = env.list("DATAFOLD_FORWARD_AUTH_HOSTS", [])
 DATAFOLD_CLIENT_ID: str = env.str("DATAFOLD_CLIENT_ID", "")
 DATAFOLD_ENABLE_AUTH: bool = env.bool("DATAFOLD_ENABLE_AUTH", True)
 DATAFOLD_REQUIRE_AUTH: bool = env.bool("DATAFOLD_REQUIRE_AUTH", True)
@@ -173,6 +201,7 @@ DATAFOLD_RATE_LIMIT_PER_MINUTE: int = env.int("DATAFOLD_RATE_LIMIT_PER_MINUTE", 
 DATAFOLD_ANONYMOUS_RATE: str = env.str("DATAFOLD_ANONYMOUS_RATE", "600/minute")
 DATAFOLD_REGISTRATION_RATE: str = env.str("DATAFOLD_REGISTRATION_RATE", "60/minute")
 DATAFOLD_VERIFY_RATE: str = env.str("DATAFOLD_VERIFY_RATE", "120/minute")
+DATAFOLD_FAILURE_RATE: str = env.str("DATAFOLD_FAILURE_RATE", "120/minute")
 DATAFOLD_METRICS_NETWORKS: list[str] = env.list("DATAFOLD_METRICS_NETWORKS", ["127.0.0.0/8", "::1/128"])
 DATAFOLD_ENCRYPTION_KEYS: list[str] = env.list("DATAFOLD_ENCRYPTION_KEYS", [])
 DATAFOLD_REFUSAL_LINES: bool = env.bool("DATAFOLD_REFUSAL_LINES", False)
@@ -218,7 +247,97 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 12}  # type: ignore[assignment]
-LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+DATAFOLD_REQUIRE_MFA: bool = env.bool("DATAFOLD_REQUIRE_MFA", False)
+DATAFOLD_LOGIN_ATTEMPTS: int = env.int("DATAFOLD_LOGIN_ATTEMPTS", 5, validate=validate.Range(min=1))
+DATAFOLD_LOGIN_LOCK_MINUTES: int = env.int("DATAFOLD_LOGIN_LOCK_MINUTES", 15, validate=validate.Range(min=1))
+DATAFOLD_LOGIN_RATE: str = env.str("DATAFOLD_LOGIN_RATE", "30/minute")
+DATAFOLD_ACCESS_TOKEN_SECONDS: int = env.int(
+    "DATAFOLD_ACCESS_TOKEN_SECONDS", 300, validate=validate.Range(min=30, max=3600)
+)
+DATAFOLD_REFRESH_TOKEN_SECONDS: int = env.int(
+    "DATAFOLD_REFRESH_TOKEN_SECONDS", 8 * 3600, validate=validate.Range(min=300)
+)
+DATAFOLD_OIDC_NAME: str = env.str("DATAFOLD_OIDC_NAME", "Single sign-on")
+DATAFOLD_OIDC_ISSUER: str = env.str("DATAFOLD_OIDC_ISSUER", "").rstrip("/")
+DATAFOLD_OIDC_CLIENT_ID: str = env.str("DATAFOLD_OIDC_CLIENT_ID", "")
+DATAFOLD_OIDC_CLIENT_SECRET: str = env.str("DATAFOLD_OIDC_CLIENT_SECRET", "")
+DATAFOLD_OIDC_ROLE_CLAIM: str = env.str("DATAFOLD_OIDC_ROLE_CLAIM", "")
+DATAFOLD_OIDC_ROLE_MAP: dict[str, str] = env.dict("DATAFOLD_OIDC_ROLE_MAP", {})
+
+# django-axes: who fails too often is locked out, whichever way in they try.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT: int = DATAFOLD_LOGIN_ATTEMPTS
+AXES_COOLOFF_TIME = timedelta(minutes=DATAFOLD_LOGIN_LOCK_MINUTES)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "accounts.authentication.lockout.lock_address"
+AXES_USERNAME_CALLABLE = "accounts.authentication.lockout.lock_username"
+AXES_LOCKOUT_CALLABLE = "accounts.authentication.lockout.lockout_response"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "login", "ip_address", "code", "credential", "oldpassword"]
+
+# django-allauth: the pages of login, second factor and single sign-on.
+ACCOUNT_ADAPTER = "accounts.authentication.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DATAFOLD_DEVELOPMENT else "https"
+# Per address, and for one operator from all addresses together.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,100/h/key"}
+MFA_ADAPTER = "accounts.authentication.adapters.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.authentication.forms.AuthenticateForm",
+    "reauthenticate": "accounts.authentication.forms.ReauthenticateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER: str = APP_NAME
+MFA_TOTP_TOLERANCE = 1
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey alone is both factors only if it checked its holder
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN: bool = DATAFOLD_DEVELOPMENT
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+SOCIALACCOUNT_ADAPTER = "accounts.authentication.adapters.SingleSignOnAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": DATAFOLD_OIDC_NAME,
+                "client_id": DATAFOLD_OIDC_CLIENT_ID,
+                "secret": DATAFOLD_OIDC_CLIENT_SECRET,
+                "settings": {"server_url": DATAFOLD_OIDC_ISSUER},
+            }
+        ]
+        if DATAFOLD_OIDC_ISSUER
+        else [],
+    }
+}
+
+# Operators' tokens. Their key is derived, so that no other signature of this server is ever one of theirs.
+HEADLESS_JWT_ALGORITHM = "HS256"
+HEADLESS_JWT_PRIVATE_KEY: str = hmac.digest(SECRET_KEY.encode(), b"datafold.operators.tokens", "sha256").hex()
+HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN: int = DATAFOLD_ACCESS_TOKEN_SECONDS
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN: int = DATAFOLD_REFRESH_TOKEN_SECONDS
+HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
 
 SESSION_COOKIE_AGE: int = env.int("SESSION_COOKIE_AGE", 8 * 3600)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
@@ -244,6 +363,7 @@ X_FRAME_OPTIONS = "DENY"
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keys.authentication.SignatureAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["project.api.permissions.IsSigned"],
+    "DEFAULT_THROTTLE_CLASSES": ["keys.api.throttles.AnonymousThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["project.api.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["project.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "project.api.pagination.EnvelopeCursorPagination",
@@ -264,6 +384,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # else it asks a server on the internet
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -271,6 +392,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ProfileEnum": "accounts.models.Profile",
+        "ClientStatusEnum": "accounts.models.ClientStatus",
+        "KeyStatusEnum": "keys.models.KeyStatus",
+        "RevocationReasonEnum": "keys.models.RevocationReason",
+    },
 }
 
 # --- Admin ---------------------------------------------------------------------------------------
@@ -284,6 +411,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = ["project.formats"]
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -323,7 +451,7 @@ LOGGING: dict[str, Any] = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        "django.request": {"level": "CRITICAL"},  # the access log says it already, once
+        "django.request": {"level": "ERROR"},  # refusals are in the access log; a crash needs its traceback
         "django.server": {"level": "WARNING"},
     },
 }

@@ -28,6 +28,14 @@ def _styles(request: HttpRequest) -> str:
     return static("datafold/admin.css")
 
 
+def _favicon(request: HttpRequest) -> str:
+    return static("datafold/favicon.svg")
+
+
+def _nonce_script(request: HttpRequest) -> str:
+    return static("datafold/nonce.js")
+
+
 def _item(title: str, icon: str, url_name: str, permission: str, **more: Any) -> dict[str, Any]:
     return {
         "title": title,
@@ -43,11 +51,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "DataFold",
     "SITE_SUBHEADER": "Machine identities and schemas",
     "SITE_SYMBOL": "fingerprint",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "6px",
     "STYLES": [_styles],
+    "SCRIPTS": [_nonce_script],
     "COMMAND": {"search_models": False, "search_callback": "project.search.find", "show_history": False},
     "COLORS": {
         "primary": {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from accounts.authentication.views import admin_login
 from project import health
 from project.metrics import metrics_view
 from project.pages import home
@@ -14,6 +16,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("api/v1/", include("project.api.urls")),
     path("api/", include("project.api.urls")),
+    path("account/", include("accounts.authentication.urls")),
+    path("admin/login/", admin_login),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     re_path(r"^health/?$", health.summary, name="health"),
     re_path(r"^health/live/?$", health.live, name="health-live"),

@@ -137,6 +137,21 @@ CATALOGUE: dict[str, Entry] = {
     "REQUEST_MALFORMED": Entry(
         400, "Method, target or Host cannot be signed for.", "Percent-encode the target; send one Host."
     ),
+    "PROXY_NOT_TRUSTED": Entry(
+        403,
+        "Forward auth was asked from an address that is not a trusted proxy.",
+        "Operators: list the proxy in DATAFOLD_TRUSTED_PROXIES.",
+    ),
+    "FORWARDED_REQUEST_INVALID": Entry(
+        400,
+        "The proxy did not describe the original request completely, or did so in two dialects.",
+        "Operators: see docs/forward-auth.md.",
+    ),
+    "FORWARDED_HOST_NOT_ALLOWED": Entry(
+        403,
+        "Forward auth was asked about a host that is not in DATAFOLD_FORWARD_AUTH_HOSTS.",
+        "Operators: add the host.",
+    ),
     # Registration and keys
     "INVALID_PUBLIC_KEY": Entry(
         422,
@@ -208,6 +223,11 @@ CATALOGUE: dict[str, Entry] = {
         403, "The client may not write this schema.", "Ask its owner to be added as a writer."
     ),
     "SCHEMA_REFERENCED": Entry(409, "Other schemas refer to it.", "Change those first; details list them."),
+    "SCHEMA_STATE_CONFLICT": Entry(
+        409,
+        "The schema is not in a state from which this decision leads, or somebody decided first.",
+        "Reload and decide again.",
+    ),
     "CONVERSION_IMPOSSIBLE": Entry(
         422, "The version cannot be written in the format asked for.", "Ask for one that details.possible lists."
     ),
@@ -217,6 +237,25 @@ CATALOGUE: dict[str, Entry] = {
     "TASK_STATE_CONFLICT": Entry(
         409, "The task is not in a state that allows this.", "Read its state with GET tasks/{id}."
     ),
+    # Operators
+    "CREDENTIALS_INVALID": Entry(401, "No active operator has this name and password.", "Check both; caps lock?"),
+    "LOGIN_LOCKED": Entry(429, "Too many failed logins for this operator from this address.", "Wait for Retry-After seconds."),
+    "SECOND_FACTOR_REQUIRED": Entry(401, "The password is right; a code is due as well.", "Send `code`: from the authenticator app, or a recovery code."),
+    "SECOND_FACTOR_INVALID": Entry(401, "The code is wrong, too old or used already.", "Send the next one; check the clock of the device."),
+    "SECOND_FACTOR_MISSING": Entry(403, "The server demands a second factor, and this operator has none.", "Sign in with a browser and set one up under /account/2fa/."),
+    "TOKEN_INVALID": Entry(401, "The operator's token is not ours, expired, or revoked.", "Refresh it, or log in again: POST operators/tokens."),
+    "TOKEN_REUSED": Entry(401, "A refresh token came a second time; every token of that login is revoked.", "Log in again; if nobody retried, somebody copied the token."),
+    "SCHEMES_MIXED": Entry(400, "One request is signed by a client and carries an operator's credentials.", "Send one of the two."),
+    "CSRF_FAILED": Entry(403, "A call by session came without the CSRF token, or from another origin.", "Send the cookie's value in X-CSRFToken; programs use tokens."),
+    "OWN_ACCOUNT": Entry(403, "Nobody decides about their own role or activity.", "Ask another admin."),
+    "LAST_ADMIN": Entry(409, "It would leave no active admin.", "Make another operator an admin first."),
+    "OPERATOR_STATE_CONFLICT": Entry(409, "The operator is in that state already, or somebody decided first.", "Reload and look again."),
+    "USERNAME_TAKEN": Entry(409, "Another operator has this name, in whatever case.", "Choose another one."),
+    # Audit
+    "AUDIT_EVENT_NOT_FOUND": Entry(404, "There is no such audit event, or you may not see it.", "Check the number."),
+    "AUDIT_EVENT_NOT_SEALED": Entry(409, "The audit event waits for the next checkpoint.", "Ask again in a minute."),
+    "AUDIT_LOG_DAMAGED": Entry(500, "The seals of the audit log do not fit together.", "Operators: run manage.py verify_audit_log."),
+    "KEY_AMBIGUOUS": Entry(409, "The name means several keys.", "Name one by its registration_id."),
     # Requests in general
     "INVALID_REQUEST": Entry(400, "The request does not make sense as it stands.", "See the message."),
     "MALFORMED_JSON": Entry(

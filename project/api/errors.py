@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from keys.httpsig import SignatureError
+from keys.refusals import keep_refusal
 from project.api.catalogue import status_of
 from project.api.demand import demand_for
 from project.api.envelope import ErrorResponse, json_failure
@@ -51,6 +52,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         status=status,
     )
     _add_fields(response, error, status, details, request)
+    keep_refusal(getattr(request, "_request", request), response, code=code, message=message, details=details)
     return response
 
 
@@ -94,7 +96,9 @@ def _first(value: Any) -> str:
 def _add_fields(
     response: Response, error: Exception, status: int, details: Mapping[str, Any], request: Any
 ) -> None:
-    if status == 401:
+    if status == 401 and (challenge := getattr(error, "challenge", "")):
+        response["WWW-Authenticate"] = challenge
+    elif status == 401:
         response["WWW-Authenticate"] = "Signature"
         response["Accept-Signature"] = demand_for(request)
     if status in (429, 503):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
+from accounts.api.urls import urlpatterns as accounts_urlpatterns
 from keys.api.urls import urlpatterns as keys_urlpatterns
 from project.api.routes import route
 from project.api.system import AuthMeView, AuthStatusView, AuthTestView, SystemStatusView
+from project.api.tasks import TaskCancelView, TaskReportView, TaskView
 from schemas.api.urls import urlpatterns as schemas_urlpatterns
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,5 +17,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *route("auth/me", AuthMeView.as_view(), "auth-me"),
     *route("auth/test", AuthTestView.as_view(), "auth-test"),
     *keys_urlpatterns,
+    *accounts_urlpatterns,
     *schemas_urlpatterns,
+    *route("tasks/<str:task_id>", TaskView.as_view(), "task"),
+    *route("tasks/<str:task_id>/cancel", TaskCancelView.as_view(), "task-cancel"),
+    *route("tasks/<str:task_id>/report", TaskReportView.as_view(), "task-report"),
 ]

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from project.api.envelope import json_failure
+from project.uploads import is_upload
 
 
 class BodyLimitMiddleware:
@@ -18,7 +19,12 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return refuse_body(request, settings.DATAFOLD_MAX_BODY_BYTES) or self.get_response(request)
+        return refuse_body(request, body_limit(request)) or self.get_response(request)
+
+
+def body_limit(request: HttpRequest) -> int:
+    """How many bytes the request may carry. An upload is streamed to disk, not read into memory."""
+    return settings.DATAFOLD_MAX_UPLOAD_BYTES if is_upload(request) else settings.DATAFOLD_MAX_BODY_BYTES
 
 
 def refuse_body(request: HttpRequest, limit: int) -> HttpResponseBase | None:

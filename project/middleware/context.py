@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from project import metrics
 from project.context import RequestContext, use_context
 from project.proxies import client_address
+from project.ratelimit import add_ratelimit_fields
 
 log = logging.getLogger("datafold.access")
 
@@ -34,6 +35,8 @@ class RequestContextMiddleware:
             response = self.get_response(request)
             duration = time.perf_counter() - started
             response["X-Request-ID"] = context.request_id
+            if context.quota is not None:
+                add_ratelimit_fields(response, context.quota)
             metrics.observe_request(request, response.status_code, duration, context)
             log.info(
                 "request ended",

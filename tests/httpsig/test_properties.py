@@ -223,14 +223,14 @@ def test_many_components_out_of_one_long_text_parse_it_once(component: str) -> N
     request = signed(make_request(raw_target=f"/?{query}", fields={"x": dictionary}), components=covered)
     started = time.perf_counter()
     verify(request, policy=policy, keys_for=keys_for, now=NOW)
-    assert time.perf_counter() - started < 0.1
+    assert time.perf_counter() - started < 0.5
 
 
 def test_long_blank_fields_unfold_in_no_time() -> None:
     blank = "a" + " \t" * 100_000 + "b"
     started = time.perf_counter()
     Request.from_lines(method="GET", raw_target="/", scheme="https", lines=[("Host", "a"), ("X", blank)])
-    assert time.perf_counter() - started < 0.1
+    assert time.perf_counter() - started < 0.5
 
 
 def test_the_memory_of_component_lists_has_an_end() -> None:

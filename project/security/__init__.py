@@ -1,0 +1,1 @@
+"""What every answer tells a browser: security headers, the Content-Security-Policy, and CORS."""
