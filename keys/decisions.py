@@ -18,7 +18,7 @@ from django.core import signing
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import Actor
+from accounts.audit import Actor, record_event
 from accounts.clients import ReasonMissing
 from keys import lifecycle
 from keys.errors import KeyNotFound, KeysError
@@ -154,7 +154,11 @@ def changes_since(key: Key, seen: str) -> list[Change]:
             [],
         )
     now = facts(key)
-    return [Change(fact, token["facts"].get(fact), value) for fact, value in now.items() if token["facts"].get(fact) != value]
+    return [
+        Change(fact, token["facts"].get(fact), value)
+        for fact, value in now.items()
+        if token["facts"].get(fact) != value
+    ]
 
 
 def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
@@ -164,7 +168,9 @@ def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
         list(Key.objects.select_for_update().filter(pk__in=key_ids).order_by("pk").values_list("pk"))
     found = (
         Key.objects.filter(pk__in=key_ids)
-        .select_related("client__owner", "client__registered_by", "successor", "enrolment_token__issued_by", "decided_by")
+        .select_related(
+            "client__owner", "client__registered_by", "successor", "enrolment_token__issued_by", "decided_by"
+        )
         .prefetch_related("approvals__operator")
         .in_bulk()
     )
@@ -200,6 +206,20 @@ def decide(key_id: uuid.UUID, verb: Verb, *, actor: Actor, seen: str | None, det
         if rule.reason_demanded and not details.reason.strip():
             raise ReasonMissing("Say why: the reason is kept in the audit log.")
         return _carry_out(key, verb, actor, details)
+
+
+def record_refusal(key_id: uuid.UUID, verb: Verb, *, actor: Actor, code: str) -> None:
+    """A decision that was refused is on record too: who tried what, and why not.
+
+    Call it after `decide`: inside its transaction the record would be undone with it.
+    """
+    record_event(
+        actor=actor,
+        action="key.decision_refused",
+        target_kind="key",
+        target_id=str(key_id),
+        after={"decision": verb.value, "code": code},
+    )
 
 
 def _carry_out(key: Key, verb: Verb, actor: Actor, details: Details) -> Key:

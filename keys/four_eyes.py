@@ -86,7 +86,12 @@ def agree(key: Key, *, actor: Actor, terms: Terms, reason: str = "") -> bool:
     _refuse_again(actor.user, given)
     _refuse_other_terms(terms, given)
     Approval.objects.create(
-        key=key, operator=actor.user, terms=terms.as_json(), reason=reason[:500], created_at=timezone.now(), **behind
+        key=key,
+        operator=actor.user,
+        terms=terms.as_json(),
+        reason=reason[:500],
+        created_at=timezone.now(),
+        **behind,
     )
     own = {user.pk for user in behind.values() if user}
     enough = 1 + sum(approval.operator_id not in own for approval in given) >= approvals_needed(key)
@@ -104,7 +109,11 @@ def agree(key: Key, *, actor: Actor, terms: Terms, reason: str = "") -> bool:
 
 
 def _refuse_own(user: User, behind: dict[str, User | None]) -> None:
-    roles = {"owner": "own this client", "registrar": "registered this client", "inviter": "issued the enrolment token"}
+    roles = {
+        "owner": "own this client",
+        "registrar": "registered this client",
+        "inviter": "issued the enrolment token",
+    }
     for role, party in behind.items():
         if party is not None and party.pk == user.pk:
             raise FourEyesRefused(
@@ -115,7 +124,9 @@ def _refuse_own(user: User, behind: dict[str, User | None]) -> None:
 
 def _refuse_again(user: User, given: list[Approval]) -> None:
     if any(approval.operator_id == user.pk for approval in given):
-        raise FourEyesRefused("You approved this key already. Under four eyes another operator must approve it too.")
+        raise FourEyesRefused(
+            "You approved this key already. Under four eyes another operator must approve it too."
+        )
 
 
 def _refuse_other_terms(terms: Terms, given: list[Approval]) -> None:

@@ -54,7 +54,10 @@ def impact_of(keys: Sequence[Key], *, now: datetime) -> Impact:
     ids = [key.pk for key in keys]
     clients = {key.client_id: key.client.client_id for key in keys}
     schemas = list(
-        Schema.objects.alive().filter(owner__in=clients).order_by("name").values_list("name", flat=True)[: LISTED + 1]
+        Schema.objects.alive()
+        .filter(owner__in=clients)
+        .order_by("name")
+        .values_list("name", flat=True)[: LISTED + 1]
     )
     staying = set(
         Key.objects.filter(client__in=clients, status__in=VERIFYING)

@@ -18,7 +18,9 @@ def withdraw_token(token: EnrolmentToken, *, actor: Actor) -> EnrolmentToken:
             expires_at=now
         )
         if swapped != 1:
-            raise EnrolmentTokenInvalid("The token was used or has expired already; there is nothing to withdraw.")
+            raise EnrolmentTokenInvalid(
+                "The token was used or has expired already; there is nothing to withdraw."
+            )
         record_event(
             actor=actor,
             action="enrolment_token.withdrawn",

@@ -142,7 +142,9 @@ def request_rotation(key: Key, *, actor: Actor, rotate_by: datetime, reason: str
     """
     with transaction.atomic():
         seen = key.rotate_by
-        swapped = Key.objects.filter(pk=key.pk, status=KeyStatus.ACTIVE, rotate_by=seen).update(rotate_by=rotate_by)
+        swapped = Key.objects.filter(pk=key.pk, status=KeyStatus.ACTIVE, rotate_by=seen).update(
+            rotate_by=rotate_by
+        )
         if swapped != 1:
             key.refresh_from_db()
             raise KeyStateConflict(

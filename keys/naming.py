@@ -62,8 +62,10 @@ def _answering_to(name: str) -> list[Key]:
     """A whole registration_id or thumbprint is exact. A client_id never outranks a prefix, nor the
     other way round: both can be chosen by whoever registers, so a clash is ambiguous."""
     keys = Key.objects.select_related("client", "decided_by")
-    if exact := keys.filter(pk=_as_uuid(name)).first() or keys.filter(thumbprint=name).first():
-        return [exact]
+    number = _as_uuid(name)
+    exact = keys.filter(thumbprint=name) if number is None else keys.filter(pk=number)
+    if key := exact.first():
+        return [key]
     # SQLite's LIKE ignores case; thumbprints do not.
     named = keys.named(name).order_by("-registered_at")[: 10 * MAX_CANDIDATES]
     return [key for key in named if key.client.client_id == name or key.thumbprint.startswith(name)]

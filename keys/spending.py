@@ -8,6 +8,8 @@ from keys.directory import ClientRecord, KeyRecord
 from keys.errors import NonceReused, RateLimited, ReplayCheckUnavailable
 from keys.httpsig import PROFILES, Policy, UnverifiedSignature
 from keys.replay import Outcome, Spend, Spent, replay_store
+from keys.replay.database import WINDOW_SECONDS
+from project.ratelimit import Quota, note_quota
 
 # Nonces are remembered as if every client had the widest profile: one whose profile is widened must not
 # find its older signatures fresh again, with their nonces forgotten.
@@ -46,6 +48,12 @@ def spend_nonce(
             now=now,
         )
     )
+
+
+def note_client_quota(spent: Spent) -> None:
+    """Tell the caller of the client's limit, where the round trip counted it."""
+    if spent.outcome in (Outcome.FRESH, Outcome.RATE_LIMITED):
+        note_quota(Quota("client", spent.limit, WINDOW_SECONDS, spent.remaining, spent.reset))
 
 
 def refuse_unless_fresh(spent: Spent) -> None:

@@ -6,7 +6,7 @@ from keys import jobs
 from project.celery import app
 
 
-@app.task(name="keys.tasks.run_job")  # type: ignore[untyped-decorator]
+@app.task(name="keys.tasks.run_job")
 def run_job(name: str) -> dict[str, int]:
     """Run the background job `name` (see `keys.jobs.JOBS`); returns what it did, in numbers."""
     return dict(jobs.run(name))

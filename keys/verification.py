@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from keys.directory import ClientRecord, KeyRecord, directory
 from keys.errors import ClientNotFound, KeysError, ReplayCheckUnavailable
 from keys.explanation import explain
+from keys.failures import wrong_signatures
 from keys.httpsig import (
     PROFILES,
     Policy,
@@ -33,11 +34,12 @@ from keys.httpsig import (
 )
 from keys.memo import SignatureMemo
 from keys.replay import Outcome, Spent, replay_store
-from keys.spending import refuse_unless_fresh, spend_nonce
+from keys.spending import note_client_quota, refuse_unless_fresh, spend_nonce
 from keys.standing import check_standing
 from keys.unknown import UnknownKeyids
 from keys.wire import wire_request
 from project.context import current_context
+from project.metrics.hot import PhaseTimer, count_lookup, phase_timer
 from project.proxies import client_address
 
 __all__ = ["VerifiedSignature", "check_standing", "find_client", "verify_message", "verify_request"]
@@ -84,17 +86,25 @@ def verify_message(
         now: Unix seconds.
         body_known: the body is at hand; where it is not, its digest is left to whoever has it.
     """
+    timer = phase_timer()
     signature = select_signature(parse_signatures(message, PROFILES["standard"].limits))
+    keyid = signature.keyid or ""
+    wrong_signatures().check(address, keyid, now)
+    timer.lap("parse")
     client = find_client(signature, address=address, now=now)
-    claim = _Claim(message, signature, address, now, body_known)
+    timer.lap("lookup")
+    claim = _Claim(message, signature, address, now, body_known, timer)
     try:
         holds, spent = _verify(claim, client)
+        note_client_quota(spent)
         refuse_unless_fresh(spent)
     except (SignatureError, KeysError) as refusal:
         current_context().log_fields["claimed_client_id"] = client.client_id
         if isinstance(refusal, SignatureVerificationFailed):
+            wrong_signatures().count(address, keyid, now)
             explain(refusal, signature, message, client)
         raise
+    wrong_signatures().note_held(address, keyid, now)
     return VerifiedSignature(holds.client, holds.key, signature, holds.base, message, holds.policy, spent)
 
 
@@ -107,6 +117,7 @@ def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> 
     """
     keyid = signature.keyid or ""
     client = directory().recall(keyid)
+    count_lookup("directory", client is not None)
     if client is None:
         unknown_keyids().check(address, now)
         client = directory().reload(keyid) if keyid else None
@@ -126,6 +137,7 @@ class _Claim:
     address: str
     now: float
     body_known: bool
+    timer: PhaseTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +174,10 @@ def _check(claim: _Claim, client: ClientRecord) -> _Holds:
     check_coverage(signature, message, policy)
     if claim.body_known:
         check_content_digest(message)
+    claim.timer.lap("rules")
     base = signature_base(signature, message)
     key = _check_cryptography(signature, base, client, policy)
+    claim.timer.lap("cryptography")
     check_standing(client, key, address=claim.address, now=claim.now)
     return _Holds(client, key, base, policy)
 
@@ -175,6 +189,7 @@ def _check_cryptography(
     if memo is None:
         return check_signature(signature, base, client.keys, policy.algorithms)
     thumbprint = memo.recall(signature.raw_signature, base)
+    count_lookup("memo", bool(thumbprint))
     for key in client.keys:
         if key.thumbprint == thumbprint:
             return key
@@ -184,9 +199,11 @@ def _check_cryptography(
 
 
 def _spend(claim: _Claim, holds: _Holds, *, from_database: bool) -> Spent:
-    return spend_nonce(
+    spent = spend_nonce(
         claim.signature, holds.client, holds.key, holds.policy, from_database=from_database, now=claim.now
     )
+    claim.timer.lap("replay")
+    return spent
 
 
 def _has_changed(client: ClientRecord) -> bool:

@@ -60,10 +60,11 @@ def wire_request(request: HttpRequest, *, read_body: bool = True) -> Request:
         AuthorityNotAllowed: the Host is none of this server's.
         SignatureError: the target or the host cannot be signed for.
     """
+    target = raw_target(request)
     scheme, authority = _origin(request)
     return Request(
         method=request.META["REQUEST_METHOD"],
-        raw_target=raw_target(request),
+        raw_target=target,
         scheme=scheme,
         authority=authority,
         fields=WireFields(request.META),

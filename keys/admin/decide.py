@@ -22,7 +22,18 @@ from django.utils import timezone
 from keys.admin.evidence import Evidence, evidence_of
 from keys.admin.forms import FORMS, ConfirmTermsForm, DecisionForm
 from keys.admin.wording import WORDS
-from keys.decisions import RULES, Change, DecisionStale, Details, Verb, decide, load, snapshot
+from keys.decisions import (
+    RULES,
+    Change,
+    DecisionForbidden,
+    DecisionStale,
+    Details,
+    Verb,
+    decide,
+    load,
+    record_refusal,
+    snapshot,
+)
 from keys.four_eyes import agreed_terms
 from keys.impact import Suspects, impact_of, suspects_of
 from keys.models import Key, KeyStatus
@@ -50,16 +61,19 @@ def decision_view(model_admin: Any, request: HttpRequest, verb: str) -> HttpResp
     """GET: the confirmation page. POST: decide, or preview what a compromise touches."""
     chosen = _verb(verb)
     if not request.user.has_perm(RULES[chosen].permission):
+        _record_forbidden(request, chosen)
         raise PermissionDenied
     keys = _keys(request)
     form = _form(chosen, keys, request)
-    if request.method != "POST" or "confirmed" not in request.POST and "preview" not in request.POST:
+    if request.method != "POST" or ("confirmed" not in request.POST and "preview" not in request.POST):
         return _page(model_admin, request, chosen, keys, form)
     if not form.is_valid() or "preview" in request.POST:
         return _page(model_admin, request, chosen, keys, form)
     refused = _decide_each(request, chosen, keys, form.details())
     if refused:
-        return _page(model_admin, request, chosen, load([key.pk for key in keys if key.pk in refused]), form, refused)
+        return _page(
+            model_admin, request, chosen, load([key.pk for key in keys if key.pk in refused]), form, refused
+        )
     return redirect("admin:keys_key_change", keys[0].pk) if len(keys) == 1 else redirect(_after_bulk(chosen))
 
 
@@ -71,15 +85,32 @@ def _decide_each(
     done: list[Key] = []
     for key in keys:
         seen = request.POST.get(f"seen_{key.pk}", "")
-        own = details if agreed_terms(key) is None else replace(details, expires_at=None, scopes=None, profile=None)
+        own = (
+            details
+            if agreed_terms(key) is None
+            else replace(details, expires_at=None, scopes=None, profile=None)
+        )
         try:
             done.append(decide(key.pk, verb, actor=operator(request), seen=seen, details=own))
         except DomainError as error:
             refused[key.pk] = error
         except IntegrityError as error:
             refused[key.pk] = DomainError(f"The database refused this: {error}.")
+        if key.pk in refused:
+            record_refusal(key.pk, verb, actor=operator(request), code=refused[key.pk].code)
     _report(request, verb, done)
     return refused
+
+
+def _record_forbidden(request: HttpRequest, verb: Verb) -> None:
+    """A forged attempt is on record; one event, whatever it named."""
+    if request.method != "POST":
+        return
+    for given in request.POST.getlist("key")[:1]:
+        try:
+            record_refusal(uuid.UUID(given), verb, actor=operator(request), code=DecisionForbidden.code)
+        except ValueError:
+            return
 
 
 def _report(request: HttpRequest, verb: Verb, done: list[Key]) -> None:
@@ -133,7 +164,9 @@ def _item(evidence: Evidence, sources: frozenset[KeyStatus], refused: dict[uuid.
     if error is not None:
         item.refusal = error.message
     if isinstance(error, DecisionStale):
-        item.changes = [Change(change.fact, shown(change.seen), shown(change.now)) for change in error.changes]
+        item.changes = [
+            Change(change.fact, shown(change.seen), shown(change.now)) for change in error.changes
+        ]
     return item
 
 

@@ -55,7 +55,9 @@ def lookalikes_of(clients: Sequence[Client]) -> dict[int, list[Client]]:
 
     Two indexed lookups over the skeletons and, as far as a bound allows, their neighbours at one edit.
     """
-    wanted: dict[int, set[str]] = {client.pk: {client.skeleton, client.name_skeleton} - {""} for client in clients}
+    wanted: dict[int, set[str]] = {
+        client.pk: {client.skeleton, client.name_skeleton} - {""} for client in clients
+    }
     pool = candidates({one for skeletons in wanted.values() for one in skeletons}, limit=CANDIDATES)
     by_skeleton: dict[str, list[Client]] = defaultdict(list)
     for column in ("skeleton", "name_skeleton"):

@@ -91,14 +91,19 @@ class SuspendForm(ExplainedForm):
 
 
 class ApproveForm(DecisionForm):
-    valid_until = forms.DateField(widget=DateInput(), help_text="The key expires at the end of this day (UTC).")
+    valid_until = forms.DateField(
+        widget=DateInput(), help_text="The key expires at the end of this day (UTC)."
+    )
     set_scopes = forms.BooleanField(
         required=False,
         label="Give every one of these clients exactly the scopes below",
         widget=UnfoldBooleanWidget(),
     )
     scopes = forms.MultipleChoiceField(
-        required=False, choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget(), label="Client's scopes"
+        required=False,
+        choices=Scope.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        label="Client's scopes",
     )
     profile = forms.ChoiceField(required=False, widget=UnfoldAdminSelectWidget(), label="Client's profile")
 
@@ -111,7 +116,7 @@ class ApproveForm(DecisionForm):
             del self.fields["set_scopes"]
             own = [(scope, scope) for scope in client.scopes if scope not in Scope.values]
             self.fields["scopes"].choices = [*((s.value, s.value) for s in Scope), *own]  # type: ignore[attr-defined]
-            self.initial |= {"scopes": client.scopes, "profile": client.profile}
+            self.initial = {**self.initial, "scopes": client.scopes, "profile": client.profile}
         else:
             profiles = [("", "As each client has it"), *profiles]
             self.fields["scopes"].choices = [(scope.value, scope.value) for scope in Scope]  # type: ignore[attr-defined]

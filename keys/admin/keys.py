@@ -83,10 +83,19 @@ class AlgorithmFilter(admin.SimpleListFilter):
 
 
 @admin.register(Key)
-class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
+class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):
     resource_classes = [KeyResource]
     audit_kind = "key"
-    list_display = ["show_key", "show_status", "name", "algorithm", "proven", "registered_at", "expires_at", "last_used_at"]
+    list_display = [
+        "show_key",
+        "show_status",
+        "name",
+        "algorithm",
+        "proven",
+        "registered_at",
+        "expires_at",
+        "last_used_at",
+    ]
     list_filter = ["status", AlgorithmFilter, "proven", ("expires_at", RangeDateTimeFilter)]
     list_select_related = ["client"]
     search_fields = ["thumbprint"]
@@ -98,16 +107,47 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
     fieldsets = [
         (
             "Key",
-            {"fields": ["show_client", "name", "algorithm", "fingerprint", "thumbprint", "id", "proven", "public_pem"]},
+            {
+                "fields": [
+                    "show_client",
+                    "name",
+                    "algorithm",
+                    "fingerprint",
+                    "thumbprint",
+                    "id",
+                    "proven",
+                    "public_pem",
+                ]
+            },
         ),
         (
             "Life",
-            {"fields": ["not_before", "expires_at", "rotate_by", "retire_at", "show_predecessor", "show_successor"]},
+            {
+                "fields": [
+                    "not_before",
+                    "expires_at",
+                    "rotate_by",
+                    "retire_at",
+                    "show_predecessor",
+                    "show_successor",
+                ]
+            },
         ),
-        ("Registered", {"fields": ["registered_at", "registered_from", "registered_user_id", "show_metadata"]}),
+        (
+            "Registered",
+            {"fields": ["registered_at", "registered_from", "registered_user_id", "show_metadata"]},
+        ),
         (
             "Decided",
-            {"fields": ["decided_by", "decided_at", "decision_reason", "revocation_reason", "compromised_since"]},
+            {
+                "fields": [
+                    "decided_by",
+                    "decided_at",
+                    "decision_reason",
+                    "revocation_reason",
+                    "compromised_since",
+                ]
+            },
         ),
         ("Used", {"fields": ["last_used_at", "usage_count"]}),
     ]
@@ -124,7 +164,9 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
     @display(description="client")
     def show_client(self, key: Key) -> str:
         link = reverse("admin:accounts_client_change", args=[key.client.pk])
-        return format_html('<a class="df-link" href="{}">{}</a> {}', link, key.client.client_id, key.client.name)
+        return format_html(
+            '<a class="df-link" href="{}">{}</a> {}', link, key.client.client_id, key.client.name
+        )
 
     @display(description="public key")
     def public_pem(self, key: Key) -> str:
@@ -140,7 +182,9 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
 
     @display(description="metadata")
     def show_metadata(self, key: Key) -> str:
-        return format_html("{}", "; ".join(f"{name}: {value}" for name, value in key.metadata.items()) or "none")
+        return format_html(
+            "{}", "; ".join(f"{name}: {value}" for name, value in key.metadata.items()) or "none"
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Key], search_term: str
@@ -152,7 +196,11 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
         wrap = self.admin_site.admin_view
         return [
             path("queue/", wrap(lambda request: queue_view(self, request)), name="keys_key_queue"),
-            path("decide/<str:verb>/", wrap(lambda request, verb: decision_view(self, request, verb)), name="keys_key_decide"),
+            path(
+                "decide/<str:verb>/",
+                wrap(lambda request, verb: decision_view(self, request, verb)),
+                name="keys_key_decide",
+            ),
             *super().get_urls(),
         ]
 
@@ -165,7 +213,11 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
         }
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -186,7 +238,11 @@ def _to_confirmation(verb: Verb) -> Any:
 
 
 def decision_link(verb: Verb, ids: list[uuid.UUID]) -> str:
-    return reverse("admin:keys_key_decide", args=[verb.value]) + "?" + urlencode([("key", str(pk)) for pk in ids])
+    return (
+        reverse("admin:keys_key_decide", args=[verb.value])
+        + "?"
+        + urlencode([("key", str(pk)) for pk in ids])
+    )
 
 
 def key_panels(request: HttpRequest, key: Key) -> dict[str, Any]:
@@ -202,7 +258,9 @@ def key_panels(request: HttpRequest, key: Key) -> dict[str, Any]:
         "suspects": suspects_of(key, since=key.compromised_since) if key.compromised_since else None,
         "may_see_audit": may("accounts.view_auditevent"),
         "events": (
-            described(list(AuditEvent.objects.filter(target_kind="key", target_id=str(key.pk))[:RECENT_EVENTS]))
+            described(
+                list(AuditEvent.objects.filter(target_kind="key", target_id=str(key.pk))[:RECENT_EVENTS])
+            )
             if may("accounts.view_auditevent")
             else None
         ),
@@ -220,4 +278,6 @@ def _key_link(key: Key | None) -> str:
     if key is None:
         return "-"
     link = reverse("admin:keys_key_change", args=[key.pk])
-    return format_html('<a class="df-link" href="{}">{}</a> ({})', link, key.thumbprint[:8], key.get_status_display())
+    return format_html(
+        '<a class="df-link" href="{}">{}</a> ({})', link, key.thumbprint[:8], key.get_status_display()
+    )

@@ -61,7 +61,9 @@ class RefusalAdmin(ReadOnlyAdmin):
 
     @display(description="details")
     def show_details(self, refusal: Refusal) -> str:
-        return format_html('<pre class="df-pre">{}</pre>', json.dumps(refusal.details, indent=2, ensure_ascii=False))
+        return format_html(
+            '<pre class="df-pre">{}</pre>', json.dumps(refusal.details, indent=2, ensure_ascii=False)
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Refusal], search_term: str

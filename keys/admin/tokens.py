@@ -50,7 +50,16 @@ def standing(token: EnrolmentToken) -> str:
 @admin.register(EnrolmentToken)
 class EnrolmentTokenAdmin(ReadOnlyAdmin):
     audit_kind = "enrolment_token"
-    list_display = ["show_token", "show_client", "show_standing", "note", "show_issuer", "issued_at", "expires_at", "used_at"]
+    list_display = [
+        "show_token",
+        "show_client",
+        "show_standing",
+        "note",
+        "show_issuer",
+        "issued_at",
+        "expires_at",
+        "used_at",
+    ]
     list_display_links = ["show_token"]
     list_select_related = ["client", "issued_by"]
     list_filter = [("used_at", admin.EmptyFieldListFilter)]
@@ -87,18 +96,26 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         may_issue = request.user.has_perm("keys.add_enrolmenttoken")
         return super().changelist_view(request, {"may_issue": may_issue, **(extra_context or {})})
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         token = EnrolmentToken.objects.filter(pk=object_id).first() if object_id.isdigit() else None
         may_withdraw = (
-            token is not None and standing(token) == "open" and request.user.has_perm("keys.change_enrolmenttoken")
+            token is not None
+            and standing(token) == "open"
+            and request.user.has_perm("keys.change_enrolmenttoken")
         )
         extra = {"token": token, "may_withdraw": may_withdraw, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra)  # type: ignore[no-any-return]
@@ -120,7 +137,7 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Enrolment token",
-                "client": client,
+            "client": client,
             "form": form,
             "token": token,
         }
@@ -144,7 +161,7 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"Withdraw the enrolment token #{token.pk}",
-                "token": token,
+            "token": token,
         }
         return TemplateResponse(request, "keys/token_withdraw.html", context)
 

@@ -28,6 +28,7 @@ class AuthorizeView(APIView):
 
     authentication_classes = []
     permission_classes = [AllowAny]
+    throttle_classes = []  # all questions come from the proxies' addresses; the clients' own rates count
     http_method_names = ["get", "post"]
     original: Original | None = None
 

@@ -58,7 +58,9 @@ def _jwk(key: ServerKey) -> dict[str, Any]:
     return jwk
 
 
-def _sign(response: HttpResponse, request: Request, signers: list[server_keys.ServerSigner], now: datetime) -> None:
+def _sign(
+    response: HttpResponse, request: Request, signers: list[server_keys.ServerSigner], now: datetime
+) -> None:
     message = Response(
         status=response.status_code,
         fields={name.lower(): value for name, value in response.items()},

@@ -32,7 +32,9 @@ def warn_of_expiry(now: datetime) -> Counts:
     for at, days in enumerate(THRESHOLDS):
         longer_than = timedelta(days=THRESHOLDS[at - 1]) if at else timedelta()
         for audience in Audience:
-            _note(_expiring(now + longer_than, now + timedelta(days=days), days, audience), days, audience, now)
+            _note(
+                _expiring(now + longer_than, now + timedelta(days=days), days, audience), days, audience, now
+            )
     due = ExpiryWarning.objects.select_related("key__client").filter(
         key__status=KeyStatus.ACTIVE, expires_at__gt=now
     )
@@ -50,14 +52,19 @@ def ask_for_rotation(now: datetime) -> Counts:
     )
     for batch in _batches(asked.only("pk", "rotate_by").iterator(chunk_size=BATCH)):
         RotationNotice.objects.bulk_create(
-            [RotationNotice(key=key, rotate_by=key.rotate_by, created_at=now) for key in batch], ignore_conflicts=True
+            [
+                RotationNotice(key=key, rotate_by=key.rotate_by, created_at=now)
+                for key in batch
+                if key.rotate_by
+            ],
+            ignore_conflicts=True,
         )
     due = RotationNotice.objects.select_related("key__client").filter(key__status=KeyStatus.ACTIVE)
     return {"contacts": send_each(due, now, _mail_rotation)}
 
 
 def summarise_the_day(now: datetime) -> Counts:
-    """From DATAFOLD_SUMMARY_HOUR (UTC) on, mail the operators once a day what waits for them; nothing if nothing does."""
+    """Mail the operators what waits for them, if anything does: once a day, from DATAFOLD_SUMMARY_HOUR (UTC) on."""
     if now.hour < settings.DATAFOLD_SUMMARY_HOUR:
         return {"sent": 0}
     DailySummary.objects.get_or_create(day=now.date(), defaults={"created_at": now})
@@ -68,7 +75,9 @@ def _expiring(after: datetime, until: datetime, days: int, audience: str) -> Que
     warned = ExpiryWarning.objects.filter(
         key=OuterRef("pk"), days=days, expires_at=OuterRef("expires_at"), audience=audience
     )
-    keys = Key.objects.filter(~Exists(warned), status=KeyStatus.ACTIVE, expires_at__gt=after, expires_at__lte=until)
+    keys = Key.objects.filter(
+        ~Exists(warned), status=KeyStatus.ACTIVE, expires_at__gt=after, expires_at__lte=until
+    )
     return keys.filter(client__contact_email__gt="") if audience == Audience.CONTACT else keys
 
 
@@ -76,8 +85,11 @@ def _note(keys: QuerySet[Key], days: int, audience: str, now: datetime) -> None:
     for batch in _batches(keys.only("pk", "expires_at").iterator(chunk_size=BATCH)):
         ExpiryWarning.objects.bulk_create(
             [
-                ExpiryWarning(key=key, days=days, expires_at=key.expires_at, audience=audience, created_at=now)
+                ExpiryWarning(
+                    key=key, days=days, expires_at=key.expires_at, audience=audience, created_at=now
+                )
                 for key in batch
+                if key.expires_at
             ],
             ignore_conflicts=True,
         )
@@ -133,8 +145,12 @@ def summary_context(now: datetime) -> dict[str, Any]:
         "pending_count": min(len(pending), SHOWN),
         "pending_more": len(pending) > SHOWN,
         "expiring": list(
-            keys.filter(status=KeyStatus.ACTIVE, expires_at__gt=now, expires_at__lte=week).order_by("expires_at")[:SHOWN]
+            keys.filter(status=KeyStatus.ACTIVE, expires_at__gt=now, expires_at__lte=week).order_by(
+                "expires_at"
+            )[:SHOWN]
         ),
-        "overdue": list(keys.filter(status=KeyStatus.ACTIVE, rotate_by__lte=now).order_by("rotate_by")[:SHOWN]),
+        "overdue": list(
+            keys.filter(status=KeyStatus.ACTIVE, rotate_by__lte=now).order_by("rotate_by")[:SHOWN]
+        ),
         "failing": list(JobRun.objects.exclude(last_error="")[:SHOWN]),
     }

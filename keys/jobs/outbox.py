@@ -29,12 +29,17 @@ NoticeT = TypeVar("NoticeT", bound=Notice)
 
 def send_each(due: QuerySet[NoticeT], now: datetime, send: Callable[[NoticeT], None]) -> int:
     """Send every unsent notice of `due` by itself; how many went out. One that fails does not stop the rest."""
-    return sum(_send([notice], now, lambda notices: send(notices[0])) for notice in _claim(due, now))
+    sent = 0
+    for notice in _free(due, now):
+        # Claimed one by one, so that a slow mail server does not outlast the claims.
+        if _claim(notice, now):
+            sent += _send([notice], now, lambda notices: send(notices[0]))
+    return sent
 
 
 def send_together(due: QuerySet[NoticeT], now: datetime, send: Callable[[Sequence[NoticeT]], None]) -> int:
     """Send the unsent notices of `due` as one mail; how many it carried."""
-    claimed = _claim(due, now)
+    claimed = [notice for notice in _free(due, now) if _claim(notice, now)]
     return _send(claimed, now, send) if claimed else 0
 
 
@@ -47,14 +52,16 @@ def operators() -> list[str]:
     return sorted(set(users.values_list("email", flat=True)))
 
 
-def _claim(due: QuerySet[NoticeT], now: datetime) -> list[NoticeT]:
-    free = Q(claimed_at__isnull=True) | Q(claimed_at__lte=now - CLAIM_LIFETIME)
-    claimed = []
-    for notice in due.filter(free, sent_at__isnull=True).order_by("pk")[:BATCH]:
-        mine = due.model._default_manager.filter(pk=notice.pk, claimed_at=notice.claimed_at, sent_at__isnull=True)
-        if mine.update(claimed_at=now):
-            claimed.append(notice)
-    return claimed
+def _free(due: QuerySet[NoticeT], now: datetime) -> list[NoticeT]:
+    unclaimed = Q(claimed_at__isnull=True) | Q(claimed_at__lte=now - CLAIM_LIFETIME)
+    return list(due.filter(unclaimed, sent_at__isnull=True).order_by("pk")[:BATCH])
+
+
+def _claim(notice: Notice, now: datetime) -> bool:
+    mine = type(notice)._default_manager.filter(
+        pk=notice.pk, claimed_at=notice.claimed_at, sent_at__isnull=True
+    )
+    return bool(mine.update(claimed_at=now))
 
 
 def _send(notices: list[NoticeT], now: datetime, send: Callable[[Sequence[NoticeT]], None]) -> int:

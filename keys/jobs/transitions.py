@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -83,7 +84,7 @@ def _decide_each(due: QuerySet[Key], decide: Callable[[Key], object]) -> int:
             return total
 
 
-def _decide(due: QuerySet[Key], pk: object, decide: Callable[[Key], object]) -> bool:
+def _decide(due: QuerySet[Key], pk: uuid.UUID, decide: Callable[[Key], object]) -> bool:
     # Read again: what was due when the batch was read may have been prolonged since.
     key = due.select_related("client").filter(pk=pk).first()
     if key is None:

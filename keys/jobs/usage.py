@@ -29,7 +29,7 @@ from keys.replay.redis import USAGE_PREFIX
 
 FLUSH_PREFIX = "df:flush:"
 BATCH = 100
-REMEMBER = timedelta(days=1)
+REMEMBER = timedelta(hours=1)
 
 Usage = Counter[tuple[uuid.UUID, int]]
 
@@ -128,7 +128,7 @@ def _forget(store: redis.Redis, now: datetime) -> None:
     """Names of hashes that are long gone. Not sooner: a crash of Redis may undo its last second."""
     old = UsageFlush.objects.filter(flushed_at__lt=now - REMEMBER)
     for names in _batches(old.values_list("name", flat=True).iterator()):
-        gone = [name for name in names if not store.exists(name)]
+        gone = names if not store.exists(*names) else [name for name in names if not store.exists(name)]
         UsageFlush.objects.filter(name__in=gone).delete()
 
 

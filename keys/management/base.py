@@ -6,8 +6,10 @@ import getpass
 import json
 import re
 import sys
-from collections.abc import Collection
-from datetime import UTC, date, datetime, time
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -19,7 +21,7 @@ from keys.models import Key, KeyStatus
 from keys.naming import MAX_CANDIDATES, KeyNameUnknown, find_key
 from project.errors import DomainError
 
-
+PROGRESS_SECONDS = 5.0
 _DASHED_NAME = re.compile(r"-[A-Za-z0-9_-]{3,42}")
 
 
@@ -46,7 +48,9 @@ class DataFoldCommand(BaseCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", dest="as_json", help="Print JSON for a script to read.")
+        parser.add_argument(
+            "--json", action="store_true", dest="as_json", help="Print JSON for a script to read."
+        )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -55,6 +59,18 @@ class DataFoldCommand(BaseCommand):
             raise CommandError(_with_candidates(error)) from error
         except DomainError as error:
             raise CommandError(error.message) from error
+
+    def progress(self, what: str) -> Callable[[int], None]:
+        """A callback for long work: says how far it is, every few seconds."""
+        last = time.monotonic()
+
+        def say(count: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= PROGRESS_SECONDS:
+                last = time.monotonic()
+                self.stderr.write(f"{count:,} {what} …")
+
+        return say
 
     def print_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, indent=2, default=str))
@@ -85,7 +101,9 @@ class DecisionCommand(KeyCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--reason", default="", help="Why, in your own words; kept, and shown to the client.")
+        parser.add_argument(
+            "--reason", default="", help="Why, in your own words; kept, and shown to the client."
+        )
         add_actor_argument(parser)
 
 
@@ -120,7 +138,7 @@ def parse_moment(text: str) -> datetime:
     except ValueError as error:
         raise CommandError(f"{text!r} is not a real date.") from error
     if isinstance(day, date):
-        moment = datetime.combine(day, time.min)
+        moment = datetime.combine(day, time_of_day.min)
     if moment is None:
         raise CommandError(f"{text!r} is not a date. Write it as 2030-01-31 or 2030-01-31T12:00:00Z.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -61,7 +61,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Approval",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "terms",
                     models.JSONField(
@@ -93,7 +98,8 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=["key", "operator"], name="approval_once_each"),
                     models.CheckConstraint(
-                        condition=Q(owner__isnull=True) | ~Q(operator=F("owner")), name="approval_not_by_owner"
+                        condition=Q(owner__isnull=True) | ~Q(operator=F("owner")),
+                        name="approval_not_by_owner",
                     ),
                     models.CheckConstraint(
                         condition=Q(registrar__isnull=True) | ~Q(operator=F("registrar")),

@@ -20,7 +20,9 @@ class Approval(models.Model):
 
     key = models.ForeignKey(Key, models.PROTECT, related_name="approvals")
     operator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    terms = models.JSONField(default=dict, help_text="Expiry, scopes and profile that the operator agreed to.")
+    terms = models.JSONField(
+        default=dict, help_text="Expiry, scopes and profile that the operator agreed to."
+    )
     reason = models.CharField(max_length=500, blank=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     registrar = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
@@ -40,7 +42,8 @@ class Approval(models.Model):
             models.UniqueConstraint(fields=["key", "operator"], name="approval_once_each"),
             *(
                 models.CheckConstraint(
-                    condition=Q(**{f"{party}__isnull": True}) | ~Q(operator=F(party)), name=f"approval_not_by_{party}"
+                    condition=Q(**{f"{party}__isnull": True}) | ~Q(operator=F(party)),
+                    name=f"approval_not_by_{party}",
                 )
                 for party in ("owner", "registrar", "inviter")
             ),

@@ -28,15 +28,21 @@ class ExpiryWarning(Notice):
 
     key = models.ForeignKey(Key, models.CASCADE, related_name="expiry_warnings")
     days = models.PositiveSmallIntegerField()
-    expires_at = models.DateTimeField(help_text="The end that is warned of: a prolonged key is warned of anew.")
+    expires_at = models.DateTimeField(
+        help_text="The end that is warned of: a prolonged key is warned of anew."
+    )
     audience = models.CharField(max_length=16, choices=Audience)
 
     class Meta:
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["key", "days", "expires_at", "audience"], name="expiry_warning_once")
+            models.UniqueConstraint(
+                fields=["key", "days", "expires_at", "audience"], name="expiry_warning_once"
+            )
         ]
-        indexes = [models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="expiry_warning_unsent")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="expiry_warning_unsent")
+        ]
 
     def __str__(self) -> str:
         return f"{self.key_id}: {self.days} days"
@@ -51,7 +57,9 @@ class RotationNotice(Notice):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["key", "rotate_by"], name="rotation_notice_once")]
-        indexes = [models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="rotation_notice_unsent")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="rotation_notice_unsent")
+        ]
 
     def __str__(self) -> str:
         return f"{self.key_id}: by {self.rotate_by:%Y-%m-%d}"

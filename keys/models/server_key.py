@@ -23,13 +23,17 @@ class ServerKey(models.Model):
     published_until = models.DateTimeField(
         null=True, blank=True, help_text="When nothing that it signed is fresh any more."
     )
-    forgotten_at = models.DateTimeField(null=True, blank=True, help_text="When the private half was destroyed.")
+    forgotten_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the private half was destroyed."
+    )
 
     class Meta:
         ordering = ["-created_at"]
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["active"], condition=Q(active=True), name="server_key_one_active"),
+            models.UniqueConstraint(
+                fields=["active"], condition=Q(active=True), name="server_key_one_active"
+            ),
             models.CheckConstraint(
                 condition=Q(active=True, retired_at__isnull=True)
                 | Q(active=False, retired_at__isnull=False, published_until__isnull=False),

@@ -69,7 +69,7 @@ class Proxy:
             method,
             path,
             content,
-            signed.headers.get("Content-Type", ""),
+            CONTENT_TYPE=signed.headers.get("Content-Type", ""),
             headers={name: value for name, value in fields.items() if value is not None},
         )
 

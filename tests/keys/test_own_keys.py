@@ -107,6 +107,7 @@ class TestRotation:
             assert SignedClient(signer).call("GET", "/api/v1/auth/me").status_code == 200
         before = Key.objects.get(status="retiring")
         assert before.successor.status == "active"
+        assert before.retire_at is not None
         assert timedelta(minutes=59) < before.retire_at - timezone.now() <= timedelta(hours=1)
 
     def test_without_grace_the_old_key_ends_at_once(self) -> None:
@@ -155,7 +156,9 @@ class TestDetachedSignatures:
         import base64
 
         signer, message = register_active("detached"), b"hello"
-        text = {"utf-8": "hello", "hex": message.hex(), "base64": base64.b64encode(message).decode()}[encoding]
+        text = {"utf-8": "hello", "hex": message.hex(), "base64": base64.b64encode(message).decode()}[
+            encoding
+        ]
         signature = signer.private_key.sign(message)
         for written in (signature.hex(), base64.b64encode(signature).decode()):
             answer = self.verdict(
@@ -174,9 +177,7 @@ class TestDetachedSignatures:
         assert revoked.json()["data"] == unknown.json()["data"] | {"client_id": "detached"}
 
     def test_bad_encodings_are_named(self, client: WireClient) -> None:
-        answer = self.verdict(
-            client, client_id="x", message="zz", signature="00", message_encoding="hex"
-        )
+        answer = self.verdict(client, client_id="x", message="zz", signature="00", message_encoding="hex")
         assert answer.status_code == 422
         assert "message" in answer.json()["error"]["details"]["fields"]
 

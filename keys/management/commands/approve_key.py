@@ -19,8 +19,12 @@ class Command(DecisionCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--expires", type=parse_moment, metavar="DATE", help="Default: the server's key lifetime.")
-        parser.add_argument("--scope", action="append", dest="scopes", help="Give exactly these scopes; repeatable.")
+        parser.add_argument(
+            "--expires", type=parse_moment, metavar="DATE", help="Default: the server's key lifetime."
+        )
+        parser.add_argument(
+            "--scope", action="append", dest="scopes", help="Give exactly these scopes; repeatable."
+        )
         parser.add_argument("--profile", choices=Profile.values)
 
     def handle(self, *args: Any, **options: Any) -> None:

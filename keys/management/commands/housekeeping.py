@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -18,8 +19,15 @@ class Command(DataFoldCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--every", type=float, metavar="SECONDS", help="Repeat until Ctrl-C.")
-        parser.add_argument("--job", action="append", dest="names", choices=list(jobs.JOBS), help="Only these.")
+        parser.add_argument(
+            "--every",
+            type=float,
+            metavar="SECONDS",
+            help="Look again after so long until Ctrl-C; each job runs when its own time has come.",
+        )
+        parser.add_argument(
+            "--job", action="append", dest="names", choices=list(jobs.JOBS), help="Only these."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = options["names"] or list(jobs.JOBS)
@@ -31,9 +39,19 @@ class Command(DataFoldCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        due = dict.fromkeys(names, 0.0)
         while not stop.is_set():
             close_old_connections()
-            self._round(names, as_json=options["as_json"])
+            started = time.monotonic()
+            ready = [name for name in names if due[name] <= started]
+            failed = self._round(ready, as_json=options["as_json"])
+            due.update(
+                {
+                    name: started + jobs.JOBS[name].every.total_seconds()
+                    for name in ready
+                    if name not in failed
+                }
+            )
             stop.wait(options["every"])
 
     def _round(self, names: list[str], *, as_json: bool) -> list[str]:

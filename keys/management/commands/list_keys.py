@@ -17,10 +17,16 @@ class Command(DataFoldCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--status", action="append", choices=KeyStatus.values, help="Only these; repeatable.")
+        parser.add_argument(
+            "--status", action="append", choices=KeyStatus.values, help="Only these; repeatable."
+        )
         parser.add_argument("--client", metavar="CLIENT_ID", help="Only this client's.")
-        parser.add_argument("--expiring", type=int, metavar="DAYS", help="Only those that end within so many days.")
-        parser.add_argument("--limit", type=int, default=100, help="At most so many; 0 means all. Default 100.")
+        parser.add_argument(
+            "--expiring", type=int, metavar="DAYS", help="Only those that end within so many days."
+        )
+        parser.add_argument(
+            "--limit", type=int, default=100, help="At most so many; 0 means all. Default 100."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         keys = Key.objects.select_related("client").order_by("-registered_at")
@@ -37,6 +43,9 @@ class Command(DataFoldCommand):
             self.print_json([key_facts(key) for key in keys.iterator()])
             return
         shown = 0
-        for shown, key in enumerate(keys.iterator(), start=1):
+        for key in keys.iterator():
             self.stdout.write(key_line(key))
-        self.stderr.write(f"{shown} keys" + (" (there may be more: --limit)" if shown == options["limit"] else ""))
+            shown += 1
+        self.stderr.write(
+            f"{shown} keys" + (" (there may be more: --limit)" if shown == options["limit"] else "")
+        )

@@ -26,7 +26,10 @@ class Command(KeyCommand):
         )
         parser.add_argument("--note", default="", help="Why, in your own words.")
         parser.add_argument(
-            "--compromised-since", type=parse_moment, metavar="TIME", help="What it signed since then is suspect."
+            "--compromised-since",
+            type=parse_moment,
+            metavar="TIME",
+            help="What it signed since then is suspect.",
         )
         add_actor_argument(parser)
 

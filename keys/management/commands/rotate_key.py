@@ -21,10 +21,16 @@ class Command(DataFoldCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("key", nargs="?", help="client_id, registration_id, or the beginning of a thumbprint.")
+        parser.add_argument(
+            "key", nargs="?", help="client_id, registration_id, or the beginning of a thumbprint."
+        )
         parser.add_argument("--all", action="store_true", dest="every", help="Every active key.")
-        parser.add_argument("--older-than", type=parse_age, metavar="90d", help="Active keys registered before that.")
-        parser.add_argument("--due", type=parse_moment, metavar="DATE", help="Rotate by then. Default: in 14 days.")
+        parser.add_argument(
+            "--older-than", type=parse_age, metavar="90d", help="Active keys registered before that."
+        )
+        parser.add_argument(
+            "--due", type=parse_moment, metavar="DATE", help="Rotate by then. Default: in 14 days."
+        )
         parser.add_argument("--reason", default="", help="Why; kept, and in the mail.")
         parser.add_argument("--dry-run", action="store_true", help="Only say which.")
         add_actor_argument(parser)
@@ -34,7 +40,7 @@ class Command(DataFoldCommand):
         if due <= timezone.now():
             raise CommandError("--due lies in the past. Give a date that the clients can keep.")
         keys, actor = self._chosen(options), actor_for(options["by"])
-        done = []
+        done, say = [], self.progress("keys")
         for count, key in enumerate(keys.select_related("client").iterator(chunk_size=500), start=1):
             if options["dry_run"] or rotation_requests.request(
                 key, actor=actor, rotate_by=due, reason=options["reason"]
@@ -42,8 +48,7 @@ class Command(DataFoldCommand):
                 done.append(str(key.pk))
                 if not options["as_json"] and (options["dry_run"] or options["verbosity"] > 1):
                     self.stdout.write(f"{'would ask' if options['dry_run'] else 'asked'} {key_line(key)}")
-            if count % 1000 == 0:
-                self.stderr.write(f"{count} keys …")
+            say(count)
         if options["as_json"]:
             self.print_json({"due": due, "dry_run": options["dry_run"], "requested": done})
         else:

@@ -17,7 +17,9 @@ class Command(DataFoldCommand):
         super().add_arguments(parser)
         parser.add_argument("--reason", default="", help="Why; kept in the audit log.")
         parser.add_argument(
-            "--compromised", action="store_true", help="Unpublish the old key and destroy its private half at once."
+            "--compromised",
+            action="store_true",
+            help="Unpublish the old key and destroy its private half at once.",
         )
         add_actor_argument(parser)
 
@@ -36,4 +38,6 @@ class Command(DataFoldCommand):
         self.stdout.write(f"The server signs with {new.thumbprint} from now on.")
         for key in published:
             if not key.active:
-                self.stdout.write(f"{key.thumbprint} stays published until {key.published_until:%Y-%m-%d %H:%M} UTC.")
+                self.stdout.write(
+                    f"{key.thumbprint} stays published until {key.published_until:%Y-%m-%d %H:%M} UTC."
+                )

@@ -19,7 +19,12 @@ class Command(KeyCommand):
         events = AuditEvent.objects.filter(target_kind="key", target_id=str(key.pk)).order_by("-id")[:RECENT]
         if options["as_json"]:
             history = [
-                {"at": event.created_at, "action": event.action, "by": event.actor_label, "reason": event.reason}
+                {
+                    "at": event.created_at,
+                    "action": event.action,
+                    "by": event.actor_label,
+                    "reason": event.reason,
+                }
                 for event in events
             ]
             self.print_json({**facts, "public_key_pem": key.verifier.pem(), "history": history})
@@ -30,4 +35,6 @@ class Command(KeyCommand):
         self.stdout.write("\n" + key.verifier.pem())
         for event in events:
             why = f": {event.reason}" if event.reason else ""
-            self.stdout.write(f"{event.created_at:%Y-%m-%d %H:%M:%S}  {event.action} by {event.actor_label}{why}")
+            self.stdout.write(
+                f"{event.created_at:%Y-%m-%d %H:%M:%S}  {event.action} by {event.actor_label}{why}"
+            )

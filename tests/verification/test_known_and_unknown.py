@@ -1,0 +1,71 @@
+"""Which keys a keyid stands for, and what keyids that do not exist may cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from keys.epochs import advance
+from keys.models import Key
+
+from tests.support.client import ORIGIN, WireClient
+from tests.support.registered import public_key, register_active
+from tests.support.signing import SignedRequest, Signer
+
+pytestmark = pytest.mark.django_db
+
+
+def me(signer: Signer) -> SignedRequest:
+    return signer.sign("GET", f"{ORIGIN}/api/v1/auth/me")
+
+
+def add_key(to: str, signer: Signer, *, seconds_later: int) -> None:
+    """A further active key of the client, as rotations leave them behind."""
+    old = Key.objects.select_related("client").filter(client__client_id=to).latest("registered_at")
+    new = public_key(signer)
+    with transaction.atomic():
+        Key.objects.create(
+            client=old.client,
+            algorithm=new.algorithm,
+            public_key=new.der,
+            fingerprint=new.fingerprint,
+            thumbprint=new.thumbprint,
+            status="active",
+            registered_at=timezone.now() + timedelta(seconds=seconds_later),
+        )
+        advance(old.client)
+
+
+def test_a_client_id_stands_for_its_three_newest_keys_and_a_thumbprint_for_exactly_one(
+    client: WireClient,
+) -> None:
+    first = register_active("many-keys")
+    assert client.send(me(first)).status_code == 200
+    others = [Signer("many-keys") for _ in range(3)]
+    for number, signer in enumerate(others, start=1):
+        add_key("many-keys", signer, seconds_later=number)
+    assert [client.send(me(signer)).status_code for signer in others] == [200, 200, 200]
+    refused = client.send(me(first))
+    assert refused.json()["error"]["code"] == "SIGNATURE_VERIFICATION_FAILED"
+
+    by_thumbprint = Signer(public_key(first).thumbprint, first.private_key)
+    assert client.send(me(by_thumbprint)).status_code == 200
+    another_one = Signer(public_key(others[0]).thumbprint, first.private_key)
+    assert client.send(me(another_one)).status_code == 401
+
+
+def test_a_flood_of_unknown_keyids_is_cut_off_and_clients_that_are_known_are_not_touched() -> None:
+    client = WireClient(REMOTE_ADDR="192.0.2.77")
+    known = register_active("neighbour")
+    assert client.send(me(known)).status_code == 200
+    answers = [client.send(me(Signer(f"made-up-{number}"))).json()["error"]["code"] for number in range(260)]
+    assert answers[0] == "CLIENT_NOT_FOUND"
+    assert answers[-1] == "RATE_LIMITED"
+    refused = client.send(me(Signer("made-up")))
+    assert refused.status_code == 429
+    assert 1 <= int(refused["Retry-After"]) <= 61
+    assert client.send(me(known)).status_code == 200
+    elsewhere = WireClient(REMOTE_ADDR="192.0.2.78")
+    assert elsewhere.send(me(Signer("made-up"))).json()["error"]["code"] == "CLIENT_NOT_FOUND"
