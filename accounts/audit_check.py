@@ -56,7 +56,9 @@ class Report:
     def intact(self) -> bool:
         return not self.findings
 
-    def add(self, kind: str, message: str, *, checkpoint: int | None = None, event: int | None = None) -> None:
+    def add(
+        self, kind: str, message: str, *, checkpoint: int | None = None, event: int | None = None
+    ) -> None:
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(Finding(kind, message, checkpoint, event))
         else:
@@ -99,7 +101,11 @@ def verify_log(
 
 def document_problem(document: Any) -> str:
     """Why a kept checkpoint document cannot be used, as a sentence; "" if its own signature holds."""
-    if not isinstance(document, dict) or document.get("type") != TYPE or not isinstance(document.get("number"), int):
+    if (
+        not isinstance(document, dict)
+        or document.get("type") != TYPE
+        or not isinstance(document.get("number"), int)
+    ):
         return "It is not a checkpoint of an audit log."
     facts = {name: value for name, value in document.items() if name not in ("hash", "signature", "jwk")}
     try:
@@ -164,18 +170,26 @@ def _check_link(checkpoint: AuditCheckpoint, last: AuditCheckpoint | None, repor
     expected = last.number + 1 if last else 1
     if number != expected:
         missing = f"{expected}" if number == expected + 1 else f"{expected} to {number - 1}"
-        report.add("deleted", f"Checkpoint {missing} was deleted, with the events that it sealed.", checkpoint=expected)
+        report.add(
+            "deleted",
+            f"Checkpoint {missing} was deleted, with the events that it sealed.",
+            checkpoint=expected,
+        )
         return
     previous = checkpoint_hash(checkpoint_facts(last)) if last else NO_CHECKPOINT
     if checkpoint.previous != previous:
-        report.add("checkpoint", f"Checkpoint {number} does not continue the one before it.", checkpoint=number)
+        report.add(
+            "checkpoint", f"Checkpoint {number} does not continue the one before it.", checkpoint=number
+        )
     if checkpoint.tree_size != checkpoint.batch_size + (last.tree_size if last else 0):
         report.add("checkpoint", f"Checkpoint {number} miscounts the events before it.", checkpoint=number)
 
 
 def _check_signature(checkpoint: AuditCheckpoint, keys: _Keys, report: Report) -> None:
     if problem := keys.problem(checkpoint):
-        report.add("key", f"Checkpoint {checkpoint.number} is not genuine: {problem}.", checkpoint=checkpoint.number)
+        report.add(
+            "key", f"Checkpoint {checkpoint.number} is not genuine: {problem}.", checkpoint=checkpoint.number
+        )
 
 
 def _check_kept(document: Mapping[str, Any], checkpoint: AuditCheckpoint, report: Report) -> None:
@@ -231,7 +245,12 @@ def _check_batch(
                 event=row[0],
             )
         elif oldest is not None and row[1] < oldest:
-            report.add("inserted", _backdated(row[0], row[1], f"checkpoint {number}"), checkpoint=number, event=row[0])
+            report.add(
+                "inserted",
+                _backdated(row[0], row[1], f"checkpoint {number}"),
+                checkpoint=number,
+                event=row[0],
+            )
     report.events += len(batch)
     indices = [row[1] for row in batch]
     if indices != list(range(checkpoint.batch_size)):
@@ -247,7 +266,9 @@ def _report_gaps(checkpoint: AuditCheckpoint, indices: set[int], report: Report)
     for index in sorted(set(range(checkpoint.batch_size)) - indices):
         event = named.get(index)
         what = f"Event {event} was deleted" if event else "An event was deleted together with its seal"
-        report.add("deleted", f"{what} (leaf {index} of checkpoint {number}).", checkpoint=number, event=event)
+        report.add(
+            "deleted", f"{what} (leaf {index} of checkpoint {number}).", checkpoint=number, event=event
+        )
     for index in sorted(index for index in indices if index >= checkpoint.batch_size):
         report.add(
             "inserted",
@@ -264,7 +285,10 @@ def _report_root(checkpoint: AuditCheckpoint, batch: list[Any], report: Report) 
         moved = [row[3] for row, other in zip(batch, in_order, strict=True) if row[3] != other[3]]
         for event in moved:
             report.add(
-                "reordered", f"Event {event} was moved inside checkpoint {number}.", checkpoint=number, event=event
+                "reordered",
+                f"Event {event} was moved inside checkpoint {number}.",
+                checkpoint=number,
+                event=event,
             )
         return
     report.add(

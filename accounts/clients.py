@@ -111,7 +111,9 @@ def refuse_if_changed(client: Client, seen: str) -> None:
     if token.get("client") != client.client_id:
         raise ClientStateConflict("The page is not one of ours, or a too old one. Load it again.")
     now = {**client_facts(client), "status": client.status}
-    if changed := sorted(name.replace("_", " ") for name, value in now.items() if token["facts"].get(name) != value):
+    if changed := sorted(
+        name.replace("_", " ") for name, value in now.items() if token["facts"].get(name) != value
+    ):
         raise ClientStateConflict(
             f"The client {client.client_id} changed while you were looking ({', '.join(changed)}), so nothing was "
             "done. Look again and decide.",
@@ -136,7 +138,9 @@ def _switch(client: Client, to: ClientStatus, *, actor: Actor, action: str, reas
                 client_id=client.client_id,
                 status=client.status,
             )
-        _record(client, actor, action, before={"status": seen.value}, after={"status": to.value}, reason=reason)
+        _record(
+            client, actor, action, before={"status": seen.value}, after={"status": to.value}, reason=reason
+        )
         epochs.advance(client)
         client.refresh_from_db()
     return client

@@ -55,7 +55,11 @@ def inclusion_proof(event_id: int) -> dict[str, Any]:
             f"The audit event {event_id} is not sealed yet. Ask again after the next checkpoint; they are made every "
             "minute."
         )
-    leaves = AuditSeal.objects.filter(checkpoint=seal.checkpoint).order_by("index").values_list("leaf_hash", flat=True)
+    leaves = (
+        AuditSeal.objects.filter(checkpoint=seal.checkpoint)
+        .order_by("index")
+        .values_list("leaf_hash", flat=True)
+    )
     tree = MerkleTree([bytes(leaf) for leaf in leaves])
     return {
         **_proof(row, seal.index, tree),

@@ -19,13 +19,14 @@ class Role(StrEnum):
 
 
 MANAGED = {
-    "accounts": ["client"],
+    "accounts": ["client", "webhook"],
     "keys": ["key", "enrolmenttoken"],
     "schemas": ["schema", "schemaversion"],
 }
 READ_ONLY = {
-    "accounts": ["auditevent", "auditcheckpoint", "jobrun", "user"],
+    "accounts": ["auditevent", "auditcheckpoint", "jobrun", "user", "webhookdelivery"],
     "keys": ["refusal", "approval", "serverkey"],
+    "schemas": ["validationjob"],
 }
 
 # Custom permissions of the models (see each model's Meta) that a manager holds.

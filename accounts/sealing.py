@@ -4,11 +4,15 @@ Appending an event takes no part in this. Sealing runs behind it, and what it re
 event is visible within an hour of its `created_at` (`LATE`): nothing in this server keeps a
 transaction open that long. Events that come later still are sealed by the full pass, and
 verification names them, because an event slipped in under an old date looks just the same.
+
+What this cannot show: changes to an event in the minute before it is sealed, and a tail cut off
+together with its checkpoints, unless somebody kept one of those (each goes to the server's log).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -40,17 +44,26 @@ class Signer(Protocol):
     def sign(self, message: bytes) -> bytes: ...
 
 
-def seal_events(*, signer: Signer, now: datetime, everything: bool = False) -> Counts:
+def seal_events(
+    *,
+    signer: Signer,
+    now: datetime,
+    everything: bool = False,
+    progress: Callable[[int], None] = lambda events: None,
+) -> Counts:
     """Seal every event that is visible and not sealed yet, in batches of at most BATCH.
 
     Args:
         now: the current time; what was visible then is sealed when this returns.
         everything: look at the whole log for unsealed events, not only behind the last checkpoint.
+        progress: called with the number of events so far, after each batch.
     """
     checkpoints = events = after_id = 0
     while True:
         last = AuditCheckpoint.objects.order_by("-number").first()
-        since = None if everything or last is None or last.complete_until is None else last.complete_until - LATE
+        since = (
+            None if everything or last is None or last.complete_until is None else last.complete_until - LATE
+        )
         rows = list(
             unsealed(since).filter(id__gt=after_id).order_by("id").values_list(*LEAF_COLUMNS)[: BATCH + 1]
         )
@@ -58,6 +71,7 @@ def seal_events(*, signer: Signer, now: datetime, everything: bool = False) -> C
         if not rows or not _seal_batch(rows, last=last, signer=signer, now=now, exhausted=exhausted):
             break
         checkpoints, events, after_id = checkpoints + 1, events + len(rows), rows[-1][0]
+        progress(events)
         if exhausted:
             break
     return {"checkpoints": checkpoints, "events": events}

@@ -27,6 +27,7 @@ ACTIONS = [
     "enrolment_token.withdrawn",
     "key.approval_recorded",
     "key.approved",
+    "key.decision_refused",
     "key.expired",
     "key.reactivated",
     "key.registered",
@@ -35,15 +36,40 @@ ACTIONS = [
     "key.retiring",
     "key.revoked",
     "key.rolled_back",
+    "key.rotated",
     "key.rotation_requested",
     "key.suspended",
     "key.updated",
     "operator.changed",
     "operator.created",
+    "operator.deactivated",
+    "operator.locked_out",
+    "operator.logged_in",
+    "operator.logged_out",
+    "operator.login_failed",
     "operator.password_changed",
+    "operator.reactivated",
+    "operator.recovery_codes_renewed",
+    "operator.second_factor_added",
+    "operator.second_factor_removed",
+    "operator.tokens_revoked",
+    "schema.approved",
+    "schema.blocked",
+    "schema.break_glass_closed",
+    "schema.break_glass_opened",
+    "schema.break_glass_used",
     "schema.created",
     "schema.deleted",
-    "schema_version.created",
+    "schema.deprecated",
+    "schema.erased",
+    "schema.owner_changed",
+    "schema.unblocked",
+    "schema.updated",
+    "schema.version_added",
+    "schema.version_approved",
+    "schema.version_created",
+    "server_key.created",
+    "server_key.rotated",
 ]
 
 
@@ -64,7 +90,7 @@ class AuditEventResource(ModelResource):  # type: ignore[misc]
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
+class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
     resource_classes = [AuditEventResource]
     list_display = ["when", "show_action", "show_target", "show_actor", "short_reason", "address"]
     list_display_links = ["when"]
@@ -113,7 +139,9 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
     def diff(self, event: AuditEvent) -> str:
         from django.template.loader import render_to_string
 
-        return render_to_string("admin/audit_changes.html", {"changes": change_rows(event.before, event.after)})
+        return render_to_string(
+            "admin/audit_changes.html", {"changes": change_rows(event.before, event.after)}
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
@@ -134,7 +162,9 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
 def _narrowed(events: QuerySet[AuditEvent], field: str, term: str) -> QuerySet[AuditEvent]:
     """With the leading column of the index that serves the field."""
     if field == "target_id":
-        return events.filter(target_kind__in=["key", "client", "schema", "operator", "enrolment_token"], target_id=term)
+        return events.filter(
+            target_kind__in=["key", "client", "schema", "operator", "enrolment_token"], target_id=term
+        )
     if field == "actor_id":
         return events.filter(actor_kind__in=AuditEvent.ActorKind.values, actor_id=term)
     return events.filter(**{field: term})

@@ -17,7 +17,14 @@ from import_export.resources import ModelResource
 from unfold.decorators import display
 
 from accounts.admin.forms import ClientForm, ReasonForm
-from accounts.clients import change_client, create_client, reactivate_client, refuse_if_changed, snapshot, suspend_client
+from accounts.clients import (
+    change_client,
+    create_client,
+    reactivate_client,
+    refuse_if_changed,
+    snapshot,
+    suspend_client,
+)
 from accounts.models import Client, ClientStatus
 from keys.impact import client_usage_by_day, impact_of
 from keys.models import VERIFYING, EnrolmentToken, Key, Refusal
@@ -29,7 +36,10 @@ from project.search import clients_named
 
 LISTED = 10
 STATUS_LABELS = {ClientStatus.ACTIVE.label: "success", ClientStatus.SUSPENDED.label: "danger"}
-SWITCHES = {"suspend": (suspend_client, ClientStatus.ACTIVE), "reactivate": (reactivate_client, ClientStatus.SUSPENDED)}
+SWITCHES = {
+    "suspend": (suspend_client, ClientStatus.ACTIVE),
+    "reactivate": (reactivate_client, ClientStatus.SUSPENDED),
+}
 
 
 class ClientResource(ModelResource):  # type: ignore[misc]
@@ -52,7 +62,7 @@ class ClientResource(ModelResource):  # type: ignore[misc]
 
 
 @admin.register(Client)
-class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
+class ClientAdmin(ExportableAdmin, ConsoleAdmin):
     form = ClientForm
     resource_classes = [ClientResource]
     audit_kind = "client"
@@ -80,7 +90,9 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         # A subquery is only counted for the rows that are shown; a join would group the whole table.
-        held = Key.objects.filter(client=OuterRef("pk")).order_by().values("client").annotate(held=Count("pk"))
+        held = (
+            Key.objects.filter(client=OuterRef("pk")).order_by().values("client").annotate(held=Count("pk"))
+        )
         queryset: QuerySet[Client] = super().get_queryset(request).select_related("owner")
         return queryset.annotate(keys_held=Coalesce(Subquery(held.values("held")), 0))
 
@@ -99,7 +111,9 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
     ) -> tuple[QuerySet[Client], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(pk__in=[client.pk for client in clients_named(search_term.strip(), limit=200)]), False
+        return queryset.filter(
+            pk__in=[client.pk for client in clients_named(search_term.strip(), limit=200)]
+        ), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
         """A client with a history is suspended, never deleted."""
@@ -121,7 +135,9 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
         """Through the service, so that the change is audited and the workers hear of it."""
         values = form.changed_values()
         if change:
-            change_client(obj, actor=operator(request), changes=values, reason=form.cleaned_data["change_reason"])
+            change_client(
+                obj, actor=operator(request), changes=values, reason=form.cleaned_data["change_reason"]
+            )
         else:
             obj.pk = create_client(actor=operator(request), client_id=obj.client_id, **values).pk
         obj.refresh_from_db()
@@ -134,10 +150,16 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
         ]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         client = self.get_object(request, object_id)
-        panels = client_panels(request, client) if client and self.has_view_permission(request, client) else {}
+        panels = (
+            client_panels(request, client) if client and self.has_view_permission(request, client) else {}
+        )
         return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
 
     def switch_view(self, request: HttpRequest, client_pk: int, verb: str) -> HttpResponse:
@@ -162,15 +184,19 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
             else:
                 messages.success(request, f"{client.client_id} is {client.get_status_display().lower()} now.")
                 return redirect("admin:accounts_client_change", client.pk)
-        return TemplateResponse(request, "admin/client_switch.html", self._switch_page(request, client, verb, form), status=status)
+        return TemplateResponse(
+            request, "admin/client_switch.html", self._switch_page(request, client, verb, form), status=status
+        )
 
-    def _switch_page(self, request: HttpRequest, client: Client, verb: str, form: ReasonForm) -> dict[str, Any]:
+    def _switch_page(
+        self, request: HttpRequest, client: Client, verb: str, form: ReasonForm
+    ) -> dict[str, Any]:
         keys = list(Key.objects.filter(client=client, status__in=VERIFYING).select_related("client")[:50])
         impact = impact_of(keys, now=timezone.now())
         return {
             **self.admin_site.each_context(request),
             "title": f"{verb.capitalize()} the client {client.client_id}",
-                "client": client,
+            "client": client,
             "verb": verb,
             "possible": client.status == SWITCHES[verb][1],
             "form": form,
@@ -178,12 +204,15 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):  # type: ignore[misc]
             "verifying_keys": keys,
             "impact": impact,
             "impact_chart": week_chart(impact.days),
+            "hide_successor": True,
         }
 
 
 def week_chart(days: list[Any]) -> Any:
     return columns(
-        [f"{day:%a %d}" for day, _ in days], {"verified": [count for _, count in days]}, description="Requests per day"
+        [f"{day:%a %d}" for day, _ in days],
+        {"verified": [count for _, count in days]},
+        description="Requests per day",
     )
 
 
@@ -197,7 +226,9 @@ def client_panels(request: HttpRequest, client: Client) -> dict[str, Any]:
         "client": client,
         "keys": list(client.keys.select_related("client")[:LISTED]) if may("keys.view_key") else None,
         "tokens": (
-            list(EnrolmentToken.objects.filter(client=client).select_related("issued_by", "used_for")[:LISTED])
+            list(
+                EnrolmentToken.objects.filter(client=client).select_related("issued_by", "used_for")[:LISTED]
+            )
             if may("keys.view_enrolmenttoken")
             else None
         ),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from django.http import QueryDict
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from accounts.clients import CHANGEABLE, ClientStateConflict, refuse_if_changed, snapshot
 from accounts.models import Client, Scope
@@ -23,17 +28,20 @@ class LinesField(forms.CharField):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(self.prepare_value(initial)) != self.to_python(data)
+        return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
 
 
 class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     """Everything an operator may set; the state changes on its own page."""
 
     scopes = forms.MultipleChoiceField(
-        required=False, choices=[(scope.value, scope.value) for scope in Scope], widget=UnfoldAdminCheckboxSelectMultipleWidget()
+        required=False,
+        choices=[(scope.value, scope.value) for scope in Scope],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
     )
     allowed_networks = LinesField(
-        required=False, help_text="One network in CIDR notation on each line, such as 10.0.0.0/8. Empty: anywhere."
+        required=False,
+        help_text="One network in CIDR notation on each line, such as 10.0.0.0/8. Empty: anywhere.",
     )
     change_reason = forms.CharField(
         required=False,
@@ -74,8 +82,9 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
                 refuse_if_changed(stored, cleaned.get("seen", ""))
             except ClientStateConflict as error:
                 # The next attempt is about what is shown now.
-                self.data = self.data.copy()  # type: ignore[union-attr]
-                self.data[self.add_prefix("seen")] = snapshot(stored)  # type: ignore[index]
+                resent = cast("QueryDict", self.data).copy()
+                resent[self.add_prefix("seen")] = snapshot(stored)
+                self.data = resent
                 raise forms.ValidationError(error.message) from error
         return cleaned
 

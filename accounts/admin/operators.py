@@ -16,6 +16,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.audit import Actor
 from accounts.models import User
 from accounts.operators import (
     change_role,
@@ -32,7 +33,9 @@ from project.errors import DomainError
 
 admin.site.unregister(Group)  # Roles are a table in code, not something to click together.
 
-ROLES_HELP = "admin: everything. manager: keys, clients and schemas. auditor: reads everything, changes nothing."
+ROLES_HELP = (
+    "admin: everything. manager: keys, clients and schemas. auditor: reads everything, changes nothing."
+)
 
 
 def role_field() -> forms.ChoiceField:
@@ -85,7 +88,11 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return self.add_fieldsets
-        decided = ["is_active", "role", "reason"] if self._may_decide(request, obj) else ["show_active", "show_roles"]
+        decided = (
+            ["is_active", "role", "reason"]
+            if self._may_decide(request, obj)
+            else ["show_active", "show_roles"]
+        )
         return (
             (None, {"fields": ["username", *(["password"] if self._may_decide(request, obj) else [])]}),
             ("Person", {"fields": ["first_name", "last_name", "email"]}),
@@ -97,7 +104,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         return ["last_login", "date_joined", "show_active", "show_roles", *(["username"] if obj else [])]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("groups")  # type: ignore[no-any-return]
+        return super().get_queryset(request).prefetch_related("groups")
 
     @display(description="roles")
     def show_roles(self, user: User) -> str:
@@ -129,7 +136,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         """A refusal of the service undoes the whole form and is said in its words."""
         try:
             with transaction.atomic():
-                return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[no-any-return]
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
             messages.error(request, error.message)
             return redirect(request.get_full_path())
@@ -167,13 +174,17 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             after=operator_facts(stored),
             reason=reason,
         )
+        if self._may_decide(request, stored):
+            self._decide(stored, form, actor, reason)
+        obj.refresh_from_db()
+
+    def _decide(self, stored: User, form: Any, actor: Actor, reason: str) -> None:
         if "role" in form.changed_data:
             role = form.cleaned_data["role"]
             change_role(stored, actor=actor, role=Role(role) if role else None, reason=reason)
         if "is_active" in form.changed_data:
             switch = reactivate_operator if form.cleaned_data["is_active"] else deactivate_operator
             switch(stored, actor=actor, reason=reason)
-        obj.refresh_from_db()
 
     def _may_decide(self, request: HttpRequest, obj: User) -> bool:
         return obj.pk != request.user.pk and self.has_change_permission(request, obj)
@@ -191,7 +202,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
                     before=None,
                     after=None,
                 )
-        return response  # type: ignore[no-any-return]
+        return response
 
 
 def _user(request: HttpRequest) -> User:

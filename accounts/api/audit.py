@@ -44,7 +44,9 @@ class CheckpointSerializer(serializers.Serializer[AuditCheckpoint]):
     number = serializers.IntegerField()
     batch_size = serializers.IntegerField(help_text="Events under this checkpoint.")
     tree_size = serializers.IntegerField(help_text="Events sealed up to and with this checkpoint.")
-    root = serializers.CharField(help_text="Root of the batch's Merkle tree (RFC 6962), hexadecimal.")
+    root = serializers.CharField(  # type: ignore[assignment]  # hides the property that only nested serializers need
+        help_text="Root of the batch's Merkle tree (RFC 6962), hexadecimal."
+    )
     previous = serializers.CharField(help_text="Hash of the checkpoint before, hexadecimal.")
     sealed_at = serializers.DateTimeField()
     complete_until = serializers.DateTimeField(allow_null=True)

@@ -1,16 +1,18 @@
-"""The operators' calls under /api/v1/."""
+"""The operators' calls under /api/v1/, and the clients' about webhooks."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern
 
-from accounts.api import clients, enrolment, events, keys, tokens, users
+from accounts.api import clients, enrolment, events, keys, tokens, users, webhooks
 from accounts.api.audit import CheckpointListView, EventProofView, LatestCheckpointView
 from project.api.routes import route
 
 _KEY = "operators/keys/<uuid:key_id>"
 _USER = "operators/users/<int:user_id>"
 _CLIENT = "operators/clients/<str:client_id>"
+_WEBHOOK = "webhooks/<uuid:webhook_id>"
+_DELIVERY = f"{_WEBHOOK}/deliveries/<uuid:delivery_id>"
 
 urlpatterns: list[URLPattern] = [
     *route("operators/tokens", tokens.TokensView.as_view(), "operator-tokens"),
@@ -45,4 +47,10 @@ urlpatterns: list[URLPattern] = [
     *route("audit/checkpoints", CheckpointListView.as_view(), "audit-checkpoints"),
     *route("audit/checkpoints/latest", LatestCheckpointView.as_view(), "audit-checkpoint-latest"),
     *route("audit/events/<int:event_id>/proof", EventProofView.as_view(), "audit-event-proof"),
+    *route("webhooks", webhooks.WebhooksView.as_view(), "webhooks"),
+    *route(_WEBHOOK, webhooks.WebhookView.as_view(), "webhook"),
+    *route(f"{_WEBHOOK}/test", webhooks.WebhookTestView.as_view(), "webhook-test"),
+    *route(f"{_WEBHOOK}/deliveries", webhooks.DeliveriesView.as_view(), "webhook-deliveries"),
+    *route(_DELIVERY, webhooks.DeliveryView.as_view(), "webhook-delivery"),
+    *route(f"{_DELIVERY}/redeliver", webhooks.RedeliverView.as_view(), "webhook-redeliver"),
 ]

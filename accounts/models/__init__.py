@@ -3,6 +3,14 @@ from accounts.models.checkpoint import AuditCheckpoint, AuditSeal
 from accounts.models.client import Client, ClientStatus, Profile, Scope
 from accounts.models.job import JobRun
 from accounts.models.user import User
+from accounts.models.webhook import (
+    DeliveryStatus,
+    Webhook,
+    WebhookAttempt,
+    WebhookCursor,
+    WebhookDelivery,
+    WebhookStatus,
+)
 
 __all__ = [
     "AuditCheckpoint",
@@ -10,8 +18,14 @@ __all__ = [
     "AuditSeal",
     "Client",
     "ClientStatus",
+    "DeliveryStatus",
     "JobRun",
     "Profile",
     "Scope",
     "User",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCursor",
+    "WebhookDelivery",
+    "WebhookStatus",
 ]

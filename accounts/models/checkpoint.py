@@ -27,7 +27,9 @@ class AuditCheckpoint(models.Model):
     batch_size = models.PositiveIntegerField()
     tree_size = models.PositiveBigIntegerField(help_text="Events sealed up to and with this checkpoint.")
     root = models.CharField(max_length=64, help_text="Root of the batch's Merkle tree, hexadecimal.")
-    previous = models.CharField(max_length=64, help_text="Hash of the checkpoint before, hexadecimal; zeros for the first.")
+    previous = models.CharField(
+        max_length=64, help_text="Hash of the checkpoint before, hexadecimal; zeros for the first."
+    )
     sealed_at = models.DateTimeField()
     complete_until = models.DateTimeField(
         null=True, help_text="Every event that was visible then is sealed with this checkpoint or before."

@@ -35,6 +35,7 @@ class Scope(models.TextChoices):
     SCHEMAS_READ = "schemas:read"
     SCHEMAS_WRITE = "schemas:write"
     KEYS_ROTATE = "keys:rotate"
+    WEBHOOKS_MANAGE = "webhooks:manage"
 
 
 def default_scopes() -> list[str]:

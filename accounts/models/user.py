@@ -13,7 +13,7 @@ class User(AbstractUser):
 
     email = models.EmailField("email address", blank=True)
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         abstract = False
         verbose_name = "operator"
 

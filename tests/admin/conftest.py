@@ -24,7 +24,7 @@ ROLES = ["auditor", "manager", "admin"]
 @pytest.fixture
 def make_operator(db: None) -> Callable[..., User]:
     def make(name: str, role: str = "") -> User:
-        user = User.objects.create_user(name, password="correct horse battery staple", is_staff=True)
+        user = User.objects.create_user(name, is_staff=True)
         if role:
             user.groups.add(Group.objects.get(name=role))
         return user

@@ -21,7 +21,10 @@ TABLES = ("accounts_auditevent", "accounts_auditcheckpoint", "accounts_auditseal
 def append(count: int, action: str = "test.happened") -> list[AuditEvent]:
     return [
         record_event(
-            actor=Actor.system("tests"), action=action, target_id=str(number), after={"number": number, "text": "ö"}
+            actor=Actor.system("tests"),
+            action=action,
+            target_id=str(number),
+            after={"number": number, "text": "ö"},
         )
         for number in range(count)
     ]
@@ -43,7 +46,9 @@ def tamper(*statements: str) -> None:
     """Run SQL as the owner of the database: triggers stop nobody who can take them away."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'accounts_audit%%'")
+            cursor.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'accounts_audit%%'"
+            )
             for (name,) in cursor.fetchall():
                 cursor.execute(f"DROP TRIGGER {name}")
         else:

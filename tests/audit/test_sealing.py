@@ -57,7 +57,9 @@ def test_a_backlog_of_days_is_no_tampering(monkeypatch: Any) -> None:
     append(1)
     seal(now=timezone.now() - timedelta(days=9))
     days_ago = timezone.now() - timedelta(days=8)
-    AuditEvent.objects.bulk_create([AuditEvent(created_at=days_ago, actor_kind="system", action="a") for _ in range(7)])
+    AuditEvent.objects.bulk_create(
+        [AuditEvent(created_at=days_ago, actor_kind="system", action="a") for _ in range(7)]
+    )
     append(2)
     seal()
     assert verify().intact
@@ -94,7 +96,7 @@ def test_the_fast_encoder_writes_rfc_8785() -> None:
 
     from accounts.leaves import leaf_facts
 
-    after = {"b": [1, -5, True, None, "é\u2028\"\\/\u0007😀"], "a": {"z": "", "A": 2**53 - 1}}
+    after = {"b": [1, -5, True, None, 'é\u2028"\\/\u0007😀'], "a": {"z": "", "A": 2**53 - 1}}
     event = record_event(actor=Actor.anonymous(), action="a", after=after, reason="tab\t")
     row = AuditEvent.objects.values_list(*LEAF_COLUMNS).get(pk=event.pk)
     assert leaf_data(row) == rfc8785.dumps(leaf_facts(row))
@@ -131,14 +133,16 @@ def test_export_is_complete_and_provable() -> None:
     lines = list(export())
     checkpoints = {line["checkpoint"]["number"]: line["checkpoint"] for line in lines if "checkpoint" in line}
     events = [line for line in lines if "event" in line]
-    assert [line["event"]["id"] for line in events] == list(AuditEvent.objects.order_by("id").values_list("id", flat=True))
+    assert [line["event"]["id"] for line in events] == list(
+        AuditEvent.objects.order_by("id").values_list("id", flat=True)
+    )
     for line in events:
         checkpoint = checkpoints[line["checkpoint_number"]]
         path = [bytes.fromhex(node) for node in line["path"]]
         root = root_from_path(bytes.fromhex(line["leaf_hash"]), line["index"], checkpoint["batch_size"], path)
         assert root is not None
         assert root.hex() == checkpoint["root"]
-    assert len([line for line in export(first=2)]) == 1 + 3
+    assert len(list(export(first=2))) == 1 + 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -196,3 +200,16 @@ def test_appending_goes_on_while_sealing() -> None:
     report = verify()
     assert report.intact
     assert report.events == AuditEvent.objects.count()
+
+
+def test_every_new_checkpoint_goes_to_the_log(caplog: Any) -> None:
+    """Whoever collects the logs holds checkpoints that the owner of the database cannot reach."""
+    from accounts.audit_check import document_problem
+    from keys import jobs
+
+    append(2)
+    with caplog.at_level("INFO", logger="keys.jobs.sealing"):
+        jobs.run("seal-audit-log")
+        jobs.run("seal-audit-log")
+    [record] = [record for record in caplog.records if record.message == "audit log sealed"]
+    assert document_problem(record.checkpoint) == ""

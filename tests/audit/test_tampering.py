@@ -41,8 +41,16 @@ def test_an_untouched_log_is_intact(events: list[AuditEvent]) -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("statement", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
 def test_the_database_refuses_to_change_the_log(events: list[AuditEvent], table: str, statement: str) -> None:
-    column = {"accounts_auditevent": "reason", "accounts_auditcheckpoint": "root", "accounts_auditseal": "leaf_hash"}
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+    column = {
+        "accounts_auditevent": "reason",
+        "accounts_auditcheckpoint": "root",
+        "accounts_auditseal": "leaf_hash",
+    }
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement.format(table, column[table]))
 
 
@@ -84,7 +92,8 @@ def test_an_event_deleted_with_its_seal(events: list[AuditEvent]) -> None:
     gone = events[6]
     place = AuditSeal.objects.get(event=gone).index
     tamper(
-        f"DELETE FROM accounts_auditevent WHERE id = {gone.pk}", f"DELETE FROM accounts_auditseal WHERE event_id = {gone.pk}"
+        f"DELETE FROM accounts_auditevent WHERE id = {gone.pk}",
+        f"DELETE FROM accounts_auditseal WHERE event_id = {gone.pk}",
     )
     [finding] = verify().findings
     assert finding.kind == "deleted"
@@ -136,7 +145,11 @@ def test_an_event_added_to_a_signed_batch(events: list[AuditEvent]) -> None:
 @pytest.mark.parametrize("sealed_later", [False, True])
 def test_an_event_slipped_in_under_an_old_date(events: list[AuditEvent], *, sealed_later: bool) -> None:
     AuditEvent.objects.bulk_create(
-        [AuditEvent(created_at=timezone.now() - timedelta(days=3), actor_kind="operator", action="key.approved")]
+        [
+            AuditEvent(
+                created_at=timezone.now() - timedelta(days=3), actor_kind="operator", action="key.approved"
+            )
+        ]
     )
     slipped = AuditEvent.objects.latest("id")
     if sealed_later:
@@ -168,14 +181,16 @@ def test_a_cut_tail_shows_against_a_kept_checkpoint(events: list[AuditEvent]) ->
 
 def test_a_checkpoint_cut_out_of_the_middle(events: list[AuditEvent]) -> None:
     tamper(
-        "DELETE FROM accounts_auditseal WHERE checkpoint_id = 2", "DELETE FROM accounts_auditcheckpoint WHERE number = 2"
+        "DELETE FROM accounts_auditseal WHERE checkpoint_id = 2",
+        "DELETE FROM accounts_auditcheckpoint WHERE number = 2",
     )
     report = verify()
     assert "Checkpoint 2 was deleted" in report.findings[0].message
 
 
 @pytest.mark.parametrize(
-    "change", ["batch_size = 3", "tree_size = 99", "sealed_at = '2026-01-01 00:00:00+00:00'", "complete_until = NULL"]
+    "change",
+    ["batch_size = 3", "tree_size = 99", "sealed_at = '2026-01-01 00:00:00+00:00'", "complete_until = NULL"],
 )
 def test_a_changed_checkpoint(events: list[AuditEvent], change: str) -> None:
     tamper(f"UPDATE accounts_auditcheckpoint SET {change} WHERE number = 2")

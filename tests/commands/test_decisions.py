@@ -48,7 +48,12 @@ def test_a_key_answers_to_each_of_its_names(name: str) -> None:
 
 def test_a_thumbprint_that_begins_with_a_dash_is_no_option(monkeypatch: Any) -> None:
     found: list[str] = []
-    monkeypatch.setattr("keys.management.base.find_key", lambda name, **_: found.append(name) or key_of("machine-1"))
+
+    def find(name: str, **_: Any) -> Key:
+        found.append(name)
+        return key_of("machine-1")
+
+    monkeypatch.setattr("keys.management.base.find_key", find)
     register_active("machine-1")
     for name in ("-abcdefg", "--bcdefg", "-" + "x" * 42):
         run("suspend_key", name, "--reason", "x", "-v", "0")
@@ -94,8 +99,7 @@ def test_an_ambiguous_name_lists_the_candidates() -> None:
     register_pending("machine-1")
     key = key_of("machine-1")
     # Whoever registers chooses a client_id: one that reads like another key's thumbprint must not win.
-    register_pending(key.thumbprint[:8].replace("-", "x").replace("_", "x"))
-    register_pending(key.thumbprint[:6]) if "-" not in key.thumbprint[:6] else None
+    register_pending(key.thumbprint[:6])
     with pytest.raises(CommandError, match=r"(?s)means 2 keys.*registration_id"):
         run("approve_key", key.thumbprint[:6])
     assert set(Key.objects.values_list("status", flat=True)) == {"pending"}
@@ -190,7 +194,9 @@ def test_rotate_key_asks_once_and_never_later_than_asked() -> None:
     assert run_json("rotate_key", "--older-than", "90d")["requested"] == []
 
 
-@pytest.mark.parametrize("args", [[], ["a-1", "--all"], ["--all", "--due", "2001-01-01"], ["--older-than", "soon"]])
+@pytest.mark.parametrize(
+    "args", [[], ["a-1", "--all"], ["--all", "--due", "2001-01-01"], ["--older-than", "soon"]]
+)
 def test_rotate_key_refuses_what_is_unclear(args: list[str]) -> None:
     with pytest.raises(CommandError):
         run("rotate_key", *args)

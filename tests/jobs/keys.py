@@ -57,5 +57,3 @@ def _with(client_id: str, columns: dict[str, Any]) -> Key:
     if columns:
         set_columns(key, **columns)
     return key
-
-

@@ -44,7 +44,11 @@ def test_each_threshold_has_its_warning() -> None:
     days_before = [35, 29, 20, 6, 3, 0.5, 0.1]
     for days in days_before:
         warn_of_expiry(key.expires_at - timedelta(days=days))
-    assert sorted(ExpiryWarning.objects.filter(audience="contact").values_list("days", flat=True)) == [1, 7, 30]
+    assert sorted(ExpiryWarning.objects.filter(audience="contact").values_list("days", flat=True)) == [
+        1,
+        7,
+        30,
+    ]
     assert len([message for message in mail.outbox if message.to == ["owner@example.com"]]) == 3
 
 

@@ -74,10 +74,14 @@ def test_what_has_no_use_any_more_is_purged_in_batches(monkeypatch: Any) -> None
         SpentNonce.objects.create(client_id="a-1", nonce=f"old-{number}", expires_at=now - timedelta(hours=1))
         RateCounter.objects.create(subject=f"s-{number}", window=1)
         KeyUsage.objects.create(key=key, hour=now - timedelta(days=100 + number))
-        Refusal.objects.create(created_at=now - timedelta(days=30), request_id="r", code="X", message="", method="GET", path="/")
+        Refusal.objects.create(
+            created_at=now - timedelta(days=30), request_id="r", code="X", message="", method="GET", path="/"
+        )
     SpentNonce.objects.create(client_id="a-1", nonce="fresh", expires_at=now + timedelta(minutes=5))
     KeyUsage.objects.create(key=key, hour=now)
-    results = json.loads(run("housekeeping", "--json", "--job", "purge-replay-memory", "--job", "purge-statistics"))
+    results = json.loads(
+        run("housekeeping", "--json", "--job", "purge-replay-memory", "--job", "purge-statistics")
+    )
     assert results["purge-replay-memory"] == {"nonces": 5, "rates": 5}
     assert results["purge-statistics"] == {"usage": 5, "refusal_counts": 0, "refusals": 5}
     assert list(SpentNonce.objects.values_list("nonce", flat=True)) == ["fresh"]

@@ -161,7 +161,10 @@ def _age(cursor: Any, key: Key) -> None:
         cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'key_material_frozen'")
         (sql,) = cursor.fetchone()
         cursor.execute("DROP TRIGGER key_material_frozen")
-        cursor.execute("UPDATE keys_key SET registered_at = %s WHERE id = %s", [moment.replace("T", " ")[:26], key.pk.hex])
+        cursor.execute(
+            "UPDATE keys_key SET registered_at = %s WHERE id = %s",
+            [moment.replace("T", " ")[:26], key.pk.hex],
+        )
         cursor.execute(sql)
     else:
         cursor.execute("SET LOCAL session_replication_role = replica")

@@ -39,7 +39,7 @@ class Background:
             "REDIS_URL": self.redis_url,
             "DATAFOLD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "DATAFOLD_OPERATORS_EMAIL": "ops@example.com",
-            "EMAIL_URL": f"filemail://{self.folder / 'mail'}",
+            "EMAIL_URL": f"file:///{self.folder / 'mail'}",
             "LOG_FORMAT": "text",
             "DJANGO_SETTINGS_MODULE": "project.settings",
         }
@@ -69,10 +69,14 @@ class Background:
         return process
 
     def worker(self) -> subprocess.Popen[bytes]:
-        return self.celery("project", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "-l", "info")
+        return self.celery(
+            "project", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "-l", "info"
+        )
 
     def query(self, sql: str) -> list[Any]:
-        with sqlite3.connect(f"file:{self.folder / 'datafold.sqlite3'}?mode=ro", uri=True, timeout=20) as connection:
+        with sqlite3.connect(
+            f"file:{self.folder / 'datafold.sqlite3'}?mode=ro", uri=True, timeout=20
+        ) as connection:
             return connection.execute(sql).fetchall()
 
     def logs(self) -> str:
@@ -139,7 +143,9 @@ def test_beat_and_worker_do_what_is_due_once(background: Background) -> None:
     assert background.query("SELECT status FROM keys_key ORDER BY status") == [("active",), ("expired",)]
     assert background.query("SELECT count(*) FROM accounts_auditevent WHERE action = 'key.expired'") == [(1,)]
     assert background.query("SELECT usage_count FROM keys_key WHERE status = 'active'") == [(7,)]
-    unsealed = "SELECT count(*) FROM accounts_auditevent WHERE id NOT IN (SELECT event_id FROM accounts_auditseal)"
+    unsealed = (
+        "SELECT count(*) FROM accounts_auditevent WHERE id NOT IN (SELECT event_id FROM accounts_auditseal)"
+    )
     assert background.query(unsealed) == [(0,)]
     mails = b"".join(path.read_bytes() for path in Path(background.folder / "mail").iterdir())
     assert mails.count(b"will expire") == 1
@@ -161,3 +167,28 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(background: Backgroun
     background.wait(lambda: background.query(f"SELECT count(*) {expired}") == [(60,)], "the rest")
     assert background.query(f"SELECT count(DISTINCT target_id) {expired}") == [(60,)]
     assert background.query("SELECT count(*) FROM keys_key WHERE status = 'active'") == [(1,)]
+
+
+def test_housekeeping_repeats_until_it_is_told_to_stop(background: Background) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "manage.py",
+            "housekeeping",
+            "--every",
+            "0.2",
+            "--job",
+            "heartbeat",
+            "--job",
+            "seal-audit-log",
+        ],
+        cwd=PROJECT,
+        env=background.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    background.processes.append(process)
+    started = "SELECT last_started FROM accounts_jobrun WHERE name = 'heartbeat'"
+    before = background.query(started)
+    background.wait(lambda: background.query(started) != before, "a heartbeat")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0

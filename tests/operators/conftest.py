@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from keys.api.throttles import shared_limit
 from tests.operators.support import Operator, make_operator
 from tests.support.client import WireClient
 
@@ -23,6 +24,7 @@ def _fast_passwords(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def _wide_limits(settings: Any) -> None:
     """All tests come from one address; those about the limits set them themselves."""
+    shared_limit.cache_clear()
     settings.DATAFOLD_LOGIN_RATE = "100000/minute"
 
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo",
             action="store_true",
-            help="also register example clients and schemas, to look at (development mode only)",
+            help="also register example clients and print their private keys (development mode only)",
         )
 
     def handle(self, *args: Any, demo: bool = False, **options: Any) -> None:
@@ -29,7 +29,9 @@ class Command(BaseCommand):
 
     def _demo(self) -> None:
         if not settings.DATAFOLD_DEVELOPMENT:
-            raise CommandError("Example data is for development: set DATAFOLD_DEVELOPMENT=true to ask for it.")
+            raise CommandError(
+                "Example data is for development: set DATAFOLD_DEVELOPMENT=true to ask for it."
+            )
         from project.demo import create_demo
 
         for line in create_demo():

@@ -27,13 +27,12 @@ class Command(DataFoldCommand):
                 self.stdout.write(_line(line))
             return
         partial = options["output"].with_name(options["output"].name + ".partial")
-        count = 0
+        count, say = 0, self.progress("lines")
         try:
             with partial.open("w", encoding="utf-8") as file:
                 for count, line in enumerate(export(first=options["first"], last=options["last"]), start=1):
                     file.write(_line(line) + "\n")
-                    if count % 100_000 == 0:
-                        self.stderr.write(f"{count} lines …")
+                    say(count)
             partial.replace(options["output"])
         except OSError as error:
             raise CommandError(f"{options['output']} cannot be written: {error}") from error

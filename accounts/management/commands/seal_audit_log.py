@@ -23,7 +23,14 @@ class Command(DataFoldCommand):
         if options["dry_run"]:
             counts = {"checkpoints": 0, "events": unsealed().count()}
         else:
-            counts = dict(seal_events(signer=current_signer(), now=timezone.now(), everything=True))
+            counts = dict(
+                seal_events(
+                    signer=current_signer(),
+                    now=timezone.now(),
+                    everything=True,
+                    progress=self.progress("events"),
+                )
+            )
         if options["as_json"]:
             self.print_json(counts)
         elif options["dry_run"]:

@@ -39,7 +39,7 @@ class Command(DataFoldCommand):
         report = verify_log(
             vouched_for=vouched_for if trusted is None else trusted.__contains__,
             kept=kept,
-            progress=lambda events: self.stderr.write(f"{events} events …") if options["verbosity"] > 1 else None,
+            progress=self.progress("events"),
         )
         seconds = time.monotonic() - started
         if options["as_json"]:
@@ -47,7 +47,9 @@ class Command(DataFoldCommand):
         else:
             self._print(report, seconds)
         if not report.intact:
-            raise CommandError(f"The audit log is NOT intact: {len(report.findings) + report.more_findings} findings.")
+            raise CommandError(
+                f"The audit log is NOT intact: {len(report.findings) + report.more_findings} findings."
+            )
 
     def _print(self, report: Report, seconds: float) -> None:
         for finding in report.findings:
@@ -69,7 +71,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
     if isinstance(document, dict) and "type" not in document:
-        document = document.get("data") or document.get("checkpoint") or document  # as the API or the export wraps it
+        document = (
+            document.get("data") or document.get("checkpoint") or document
+        )  # as the API or the export wraps it
     if problem := document_problem(document):
         raise CommandError(f"{path}: {problem}")
     return dict(document)

@@ -1,0 +1,58 @@
+"""Numbered system checks on how operators get in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from accounts.roles import Role
+
+
+@register(Tags.security)
+def check_second_factor(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if settings.DATAFOLD_REQUIRE_MFA or settings.DATAFOLD_DEVELOPMENT:
+        return []
+    return [
+        Warning(
+            "DATAFOLD_REQUIRE_MFA is off: a stolen password is enough to approve keys.",
+            hint="Set DATAFOLD_REQUIRE_MFA=true.",
+            id="datafold.W020",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_single_sign_on(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    issuer = settings.DATAFOLD_OIDC_ISSUER
+    if issuer and urlsplit(issuer).scheme != "https" and not settings.DATAFOLD_DEVELOPMENT:
+        problems.append(
+            Error(
+                f"DATAFOLD_OIDC_ISSUER={issuer} is not https: anybody on the way could sign in as anybody.",
+                hint="Use the provider's https address.",
+                id="datafold.E020",
+            )
+        )
+    if issuer and not settings.DATAFOLD_OIDC_CLIENT_ID:
+        problems.append(
+            Error(
+                "DATAFOLD_OIDC_ISSUER is set and DATAFOLD_OIDC_CLIENT_ID is not.",
+                hint="Register DataFold at the provider; the callback is /account/oidc/sso/login/callback/.",
+                id="datafold.E021",
+            )
+        )
+    unknown = sorted(set(settings.DATAFOLD_OIDC_ROLE_MAP.values()) - {role.value for role in Role})
+    if unknown:
+        problems.append(
+            Error(
+                f"DATAFOLD_OIDC_ROLE_MAP names roles that do not exist: {', '.join(unknown)}.",
+                hint="The roles are admin, manager and auditor.",
+                id="datafold.E022",
+            )
+        )
+    return problems

@@ -1,0 +1,129 @@
+"""A newcomer at a real browser: approves, asks for a rotation, revokes. Light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browser import login
+from tests.support.signing import Signer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.server import DataFoldServer
+
+PASSWORD = "correct horse battery staple"
+MAKE_OPERATOR = f"""
+from django.contrib.auth.models import Group
+from accounts.models import User
+user, new = User.objects.get_or_create(username="browser-mara", defaults={{"is_staff": True}})
+user.set_password({PASSWORD!r}); user.save(); user.groups.set(Group.objects.filter(name="manager"))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(datafold_server: DataFoldServer) -> DataFoldServer:
+    datafold_server.manage("shell", "-c", MAKE_OPERATOR)
+    return datafold_server
+
+
+def register(server: DataFoldServer, client_id: str) -> None:
+    import json
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    body = json.dumps({"client_id": client_id, "public_key": Signer(client_id).public_hex}).encode()
+    request = Request(
+        f"{server.base_url}/api/v1/crypto/keys/register",
+        body,
+        {"Content-Type": "application/json"},
+        method="POST",
+    )
+    with build_opener(ProxyHandler({})).open(request) as answer:
+        assert answer.status == 200
+
+
+def complaints_of(page: Page) -> list[str]:
+    """What the browser complains of, a blocked script or a missing file among it."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldServer) -> None:
+    register(server, "browser-orders")
+    login(page, server.base_url, "browser-mara", PASSWORD)
+    page.get_by_role("link", name="Approval queue").first.click()
+    card = page.locator("section", has=page.get_by_role("link", name="browser-orders", exact=True))
+    card.get_by_role("link", name="Approve…").click()
+    assert "becomes active at once" in page.inner_text("#content")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.get_by_text("1 key approved").wait_for()
+    page.get_by_role("link", name="Ask to rotate…").click()
+    page.get_by_role("button", name="Ask to rotate", exact=True).click()
+    page.get_by_text("asked to rotate by").wait_for()
+    page.get_by_role("link", name="Revoke…").click()
+    assert "This is final" in page.inner_text("#content")
+    page.get_by_label("Reason (RFC 5280)").select_option("superseded")
+    page.get_by_role("button", name="Revoke for good").click()
+    page.get_by_text("1 key revoked").wait_for()
+    assert page.get_by_role("link", name="Suspend…").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 420])
+def test_pages_fit_the_screen_and_nothing_is_blocked(
+    browser: Browser, server: DataFoldServer, take_screenshot: Callable[..., Any], theme: Any, width: int
+) -> None:
+    client_id = f"browser-{theme}-{width}"
+    register(server, client_id)
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    login(page, server.base_url, "browser-mara", PASSWORD)
+    complaints = complaints_of(page)
+    for name, path in [
+        ("dashboard", "/admin/"),
+        ("queue", "/admin/keys/key/queue/"),
+        ("keys", "/admin/keys/key/"),
+        ("clients", f"/admin/accounts/client/?q={client_id}"),
+        ("audit", "/admin/accounts/auditevent/"),
+    ]:
+        page.goto(server.base_url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+            f"{name} is wider than the screen"
+        )
+        take_screenshot(page, f"admin-{name}-{theme}-{width}")
+    page.goto(f"{server.base_url}/admin/keys/key/?q={client_id}")
+    page.get_by_role("link", name=client_id).first.click()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "a key's page is too wide"
+    )
+    take_screenshot(page, f"admin-key-{theme}-{width}")
+    assert complaints == []
+    context.close()
+
+
+def test_selected_keys_go_to_the_confirmation(page: Page, server: DataFoldServer) -> None:
+    register(server, "browser-bulk-a")
+    register(server, "browser-bulk-b")
+    login(page, server.base_url, "browser-mara", PASSWORD)
+    page.goto(f"{server.base_url}/admin/keys/key/?q=browser-bulk")
+    for box in page.locator("#result_list input.action-select").all():
+        box.check()
+    page.locator("select[name=action]").first.select_option("bulk_reject")
+    page.locator("#changelist-actions-wrapper button").first.click()
+    page.get_by_label("Reason").fill("not ours")
+    page.get_by_role("button", name="Reject these 2 keys").click()
+    page.get_by_text("2 keys rejected").wait_for()
+
+
+def test_the_command_palette_finds_a_client(page: Page, server: DataFoldServer) -> None:
+    register(server, "browser-palette")
+    login(page, server.base_url, "browser-mara", PASSWORD)
+    page.keyboard.press("Control+k")
+    page.locator("#search-input-command").press_sequentially("browser-pal")
+    page.locator("#command-results-list a", has_text="browser-palette").first.click()
+    page.get_by_text("Verified requests per day").first.wait_for()

@@ -1,0 +1,237 @@
+"""The pages that operators read: queue, lists, search, dashboard. Bounded, and telling what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.lookalikes import neighbours, skeleton
+from accounts.models import AuditEvent
+from keys.models import Key, KeyUsage, Refusal, RefusalCount
+from project.export import as_plain_text
+from tests.admin.conftest import active_key, pending_key
+
+pytestmark = pytest.mark.django_db
+QUEUE = "admin:keys_key_queue"
+
+
+def queries(browser: Browser, url: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert browser.get(url).status_code == 200
+    return len(captured)
+
+
+def test_the_queue_shows_what_is_needed_to_decide(manager: Browser) -> None:
+    active_key("paypal-prod")
+    key = pending_key(
+        "paypa1.prod", proven=True, metadata={"team": "payments"}, user_id="u-9", key_name="Uplink"
+    )
+    text = manager.get(reverse(QUEUE)).content.decode()
+    for fact in (
+        key.thumbprint,
+        key.fingerprint,
+        "ed25519",
+        "proven",
+        "payments",
+        "u-9",
+        "Uplink",
+        "paypal-prod",
+    ):
+        assert fact in text
+    assert "Easily taken for another client" in text
+
+
+def test_what_has_waited_longest_comes_first(manager: Browser) -> None:
+    first, second = pending_key("first"), pending_key("second")
+    text = manager.get(reverse(QUEUE)).content.decode()
+    assert text.index(first.thumbprint) < text.index(second.thumbprint)
+
+
+@pytest.mark.parametrize(
+    "url", [QUEUE, "admin:keys_key_changelist", "admin:accounts_client_changelist", "admin:index"]
+)
+def test_more_rows_take_no_more_queries(manager: Browser, url: str) -> None:
+    pending_key("client-0"), active_key("active-0")
+    queries(manager, reverse(url))
+    few = queries(manager, reverse(url))
+    for number in range(1, 9):
+        pending_key(f"client-{number}"), active_key(f"active-{number}")
+    assert queries(manager, reverse(url)) <= few
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "admin:accounts_auditevent_changelist",
+        "admin:keys_refusal_changelist",
+        "admin:keys_enrolmenttoken_changelist",
+        "admin:accounts_user_changelist",
+    ],
+)
+@pytest.mark.parametrize("role", ["auditor", "manager", "admin"])
+def test_every_role_reads_the_other_lists(sit_down: Callable[..., Browser], role: str, url: str) -> None:
+    browser = sit_down("pat", role)
+    assert queries(browser, reverse(url)) < 20
+
+
+def test_the_dashboard_shows_each_figure(manager: Browser) -> None:
+    now = timezone.now()
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    pending_key("waits")
+    busy = active_key("busy")
+    silent = active_key("silent")
+    KeyUsage.objects.create(key=busy, hour=hour, count=1234)
+    RefusalCount.objects.create(hour=hour, code="NONCE_REUSED", count=56)
+    Key.objects.filter(pk=silent.pk).update(decided_at=now - timedelta(days=9))
+    Key.objects.filter(pk=busy.pk).update(last_used_at=now, expires_at=now + timedelta(days=3))
+    text = manager.get(reverse("admin:index")).content.decode()
+    for fact in (
+        "waits",
+        "1,234",
+        "NONCE_REUSED",
+        "56",
+        "never used",
+        "key.registered",
+        "Database",
+        "Redis",
+        "Beat",
+    ):
+        assert fact in text
+    assert text.count("<svg") >= 5
+
+
+def test_counts_stop_at_a_cap(manager: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("project.dashboard.CAP", 3)
+    for number in range(6):
+        pending_key(f"client-{number}")
+    assert "3+" in manager.get(reverse("admin:index")).content.decode()
+
+
+@pytest.mark.parametrize("role", ["auditor", "manager", "admin"])
+def test_search_finds_by_whatever_is_at_hand(sit_down: Callable[..., Browser], role: str) -> None:
+    browser = sit_down("pat", role)
+    key = pending_key("orders-eu", key_name="Bestellungen")
+    Refusal.objects.create(
+        created_at=timezone.now(),
+        request_id="req-12345678",
+        code="NONCE_REUSED",
+        message="m",
+        method="GET",
+        path="/",
+    )
+    for term in ("orders", "0rders", "bestell", key.thumbprint[:10], key.fingerprint, str(key.pk)):
+        assert (
+            "orders-eu" in browser.get(reverse("admin:search"), {"s": term, "extended": "1"}).content.decode()
+        )
+        assert (
+            key.thumbprint[:8]
+            in browser.get(reverse("admin:keys_key_changelist"), {"q": term}).content.decode()
+        )
+    assert (
+        "NONCE_REUSED"
+        in browser.get(reverse("admin:search"), {"s": "req-12345678", "extended": "1"}).content.decode()
+    )
+
+
+def test_the_order_of_a_list_is_remembered(manager: Browser) -> None:
+    pending_key("aaa"), pending_key("zzz")
+    url = reverse("admin:accounts_client_changelist")
+    manager.get(url, {"o": "-1"})
+    text = manager.get(url).content.decode()
+    assert text.index("zzz") < text.index("aaa")
+
+
+def test_a_key_page_shows_its_history_with_before_and_after(auditor: Browser, active: Key) -> None:
+    for url in (
+        reverse("admin:keys_key_change", args=[active.pk]),
+        reverse("admin:keys_key_history", args=[active.pk]),
+    ):
+        text = auditor.get(url).content.decode()
+        assert "key.approved" in text
+        assert "<del>pending</del>" in text
+        assert "<ins>active</ins>" in text
+
+
+def test_an_audit_event_is_found_by_request_id_and_not_changed(manager: Browser, pending: Key) -> None:
+    event = AuditEvent.objects.get(target_id=str(pending.pk))
+    url = reverse("admin:accounts_auditevent_changelist")
+    for term, found in ((str(pending.pk), 1), ("no-such-request", 0)):
+        assert manager.get(url, {"q": term}).context["cl"].result_count == found
+    change = reverse("admin:accounts_auditevent_change", args=[event.pk])
+    assert manager.get(change).status_code == 200
+    assert manager.post(change, {"action": "nothing"}).status_code == 403
+    assert manager.get(reverse("admin:accounts_auditevent_delete", args=[event.pk])).status_code == 403
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+def test_no_cell_of_an_export_is_a_formula(formula: str) -> None:
+    assert as_plain_text(formula).startswith("'")
+    assert as_plain_text("orders") == "orders"
+
+
+@pytest.mark.parametrize("role", ["auditor", "manager"])
+def test_lists_are_exported_as_csv_and_json(sit_down: Callable[..., Browser], role: str) -> None:
+    key = pending_key("orders", key_name="=HYPERLINK(1)")
+    browser = sit_down("pat", role)
+    url = reverse("admin:keys_key_export")
+    fields = {f"keyresource_{name}": "on" for name in ("thumbprint", "name")}
+    csv = browser.post(url, {"format": "0", "resource": "", **fields}).content.decode()
+    assert key.thumbprint in csv
+    assert "'=HYPERLINK(1)" in csv
+    assert (
+        browser.post(url, {"format": "1", "resource": "", **fields}).json()[0]["thumbprint"] == key.thumbprint
+    )
+
+
+def test_nobody_without_the_permission_exports(sit_down: Callable[..., Browser], pending: Key) -> None:
+    assert sit_down("nobody").get(reverse("admin:keys_key_export")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("PayPal-Prod", "paypa1.prod"),
+        ("orders", "0rders"),
+        ("modem", "rnodem"),
+        ("оrders", "orders"),
+        ("wave", "vvave"),
+    ],
+)
+def test_look_alikes_have_one_skeleton(one: str, other: str) -> None:
+    assert skeleton(one) == skeleton(other)
+
+
+def test_an_edit_away_is_a_neighbour() -> None:
+    for near in ("order", "orderss", "ordres", "orgers"):
+        assert skeleton(near) in neighbours(skeleton("orders"))
+    assert len(neighbours("a" * 64)) < 5000
+
+
+def test_every_trigger_survives_the_migrations() -> None:
+    """SQLite drops a table's triggers when a migration rebuilds it."""
+    catalogue: dict[str, Any] = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(catalogue[connection.vendor])
+        names = {name for (name,) in cursor.fetchall()}
+    assert names >= {
+        "key_state_edges",
+        "key_material_frozen",
+        "key_never_deleted",
+        "key_needs_approvals",
+        "key_approvals_frozen",
+        "approval_never_changed",
+        "approval_never_deleted",
+        "audit_event_no_update",
+        "audit_event_no_delete",
+    }
