@@ -63,7 +63,8 @@ class _BrokenError(Exception):
 
 def prove(version: SchemaVersion) -> Proof:
     """Check the receipt of `version` against its content. Never raises, whatever the receipt holds."""
-    if version.receipt is None:
+    receipt = version.receipt
+    if receipt is None:
         return Proof((), suspect=False)
     steps: tuple[tuple[str, Callable[[SchemaVersion, Mapping[str, Any]], str]], ...] = (
         ("key", _check_key),
@@ -74,15 +75,18 @@ def prove(version: SchemaVersion) -> Proof:
         ("content", _check_content),
         ("time", _check_time),
     )
-    checks = tuple(_run(name, step, version) for name, step in steps)
+    checks = tuple(_run(name, step, version, receipt) for name, step in steps)
     return Proof(checks, suspect=is_suspect(version))
 
 
 def _run(
-    name: str, step: Callable[[SchemaVersion, Mapping[str, Any]], str], version: SchemaVersion
+    name: str,
+    step: Callable[[SchemaVersion, Mapping[str, Any]], str],
+    version: SchemaVersion,
+    receipt: Mapping[str, Any],
 ) -> Check:
     try:
-        return Check(name, True, step(version, version.receipt))
+        return Check(name, True, step(version, receipt))
     except _BrokenError as broken:
         return Check(name, False, str(broken))
     except (SignatureError, SchemaInvalid) as refused:
@@ -97,7 +101,9 @@ def _check_key(version: SchemaVersion, receipt: Mapping[str, Any]) -> str:
         raise _BrokenError(f"The key in the receipt is {key.thumbprint}, not the one stated.")
     registered = version.author_key
     if registered is not None and registered.thumbprint != key.thumbprint:
-        raise _BrokenError(f"The version names the key {registered.thumbprint}, the receipt {key.thumbprint}.")
+        raise _BrokenError(
+            f"The version names the key {registered.thumbprint}, the receipt {key.thumbprint}."
+        )
     return f"The key is {key.thumbprint}, {key.algorithm}."
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from schemas import access
-from schemas.conversion import convert
+from schemas.conversion import ConversionError, convert
+from schemas.errors import ConversionImpossible
 from schemas.models import SchemaVersion
 from schemas.representation import version_data
 from schemas.usage import count_read
@@ -107,7 +108,10 @@ def render(version: SchemaVersion, target: str) -> Rendered:
     """The answer for a version, converted if asked for. Raises `ConversionImpossible`."""
     data = version_data(version)
     if target:
-        converted = convert(version, target)
+        try:
+            converted = convert(version.schema.name, version.format, version.content, target)
+        except ConversionError as error:
+            raise ConversionImpossible(error.message, possible=[version.format]) from error
         data |= {
             "format": converted.format,
             "content": converted.content,

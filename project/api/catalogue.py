@@ -182,10 +182,22 @@ CATALOGUE: dict[str, Entry] = {
         "The key is not in a state from which this decision leads, or somebody decided first.",
         "Reload and decide again.",
     ),
-    "DECISION_STALE": Entry(409, "The key or its client changed since the operator looked.", "Read details.changes, load the key again, decide again."),
-    "FOUR_EYES_REFUSED": Entry(403, "Under four eyes this operator's approval does not count, or not on these terms.", "Have another operator approve, on the terms in details.agreed."),
+    "DECISION_STALE": Entry(
+        409,
+        "The key or its client changed since the operator looked.",
+        "Read details.changes, load the key again, decide again.",
+    ),
+    "FOUR_EYES_REFUSED": Entry(
+        403,
+        "Under four eyes this operator's approval does not count, or not on these terms.",
+        "Have another operator approve, on the terms in details.agreed.",
+    ),
     "REASON_MISSING": Entry(422, "The decision must be explained and was not.", "Send a reason."),
-    "CLIENT_STATE_CONFLICT": Entry(409, "The client is in that state already, or somebody decided first.", "Reload the client and look again."),
+    "CLIENT_STATE_CONFLICT": Entry(
+        409,
+        "The client is in that state already, or somebody decided first.",
+        "Reload the client and look again.",
+    ),
     "SCOPE_MISSING": Entry(
         403,
         "The client lacks the scope that this call needs.",
@@ -229,7 +241,9 @@ CATALOGUE: dict[str, Entry] = {
         "Reload and decide again.",
     ),
     "CONVERSION_IMPOSSIBLE": Entry(
-        422, "The version cannot be written in the format asked for.", "Ask for one that details.possible lists."
+        422,
+        "The version cannot be written in the format asked for.",
+        "Ask for one that details.possible lists.",
     ),
     "TASK_NOT_FOUND": Entry(
         404, "There is no such task, or somebody else started it.", "Check the id and who signs."
@@ -238,23 +252,73 @@ CATALOGUE: dict[str, Entry] = {
         409, "The task is not in a state that allows this.", "Read its state with GET tasks/{id}."
     ),
     # Operators
-    "CREDENTIALS_INVALID": Entry(401, "No active operator has this name and password.", "Check both; caps lock?"),
-    "LOGIN_LOCKED": Entry(429, "Too many failed logins for this operator from this address.", "Wait for Retry-After seconds."),
-    "SECOND_FACTOR_REQUIRED": Entry(401, "The password is right; a code is due as well.", "Send `code`: from the authenticator app, or a recovery code."),
-    "SECOND_FACTOR_INVALID": Entry(401, "The code is wrong, too old or used already.", "Send the next one; check the clock of the device."),
-    "SECOND_FACTOR_MISSING": Entry(403, "The server demands a second factor, and this operator has none.", "Sign in with a browser and set one up under /account/2fa/."),
-    "TOKEN_INVALID": Entry(401, "The operator's token is not ours, expired, or revoked.", "Refresh it, or log in again: POST operators/tokens."),
-    "TOKEN_REUSED": Entry(401, "A refresh token came a second time; every token of that login is revoked.", "Log in again; if nobody retried, somebody copied the token."),
-    "SCHEMES_MIXED": Entry(400, "One request is signed by a client and carries an operator's credentials.", "Send one of the two."),
-    "CSRF_FAILED": Entry(403, "A call by session came without the CSRF token, or from another origin.", "Send the cookie's value in X-CSRFToken; programs use tokens."),
+    "CREDENTIALS_INVALID": Entry(
+        401, "No active operator has this name and password.", "Check both; caps lock?"
+    ),
+    "LOGIN_LOCKED": Entry(
+        429, "Too many failed logins for this operator from this address.", "Wait for Retry-After seconds."
+    ),
+    "SECOND_FACTOR_REQUIRED": Entry(
+        401,
+        "The password is right; a code is due as well.",
+        "Send `code`: from the authenticator app, or a recovery code.",
+    ),
+    "SECOND_FACTOR_INVALID": Entry(
+        401,
+        "The code is wrong, too old or used already.",
+        "Send the next one; check the clock of the device.",
+    ),
+    "SECOND_FACTOR_MISSING": Entry(
+        403,
+        "The server demands a second factor, and this operator has none.",
+        "Sign in with a browser and set one up under /account/2fa/.",
+    ),
+    "TOKEN_INVALID": Entry(
+        401,
+        "The operator's token is not ours, expired, or revoked.",
+        "Refresh it, or log in again: POST operators/tokens.",
+    ),
+    "TOKEN_REUSED": Entry(
+        401,
+        "A refresh token came a second time; every token of that login is revoked.",
+        "Log in again; if nobody retried, somebody copied the token.",
+    ),
+    "SCHEMES_MIXED": Entry(
+        400,
+        "One request is signed by a client and carries an operator's credentials.",
+        "Send one of the two.",
+    ),
+    "CSRF_FAILED": Entry(
+        403,
+        "A call by session came without the CSRF token, or from another origin.",
+        "Send the cookie's value in X-CSRFToken; programs use tokens.",
+    ),
     "OWN_ACCOUNT": Entry(403, "Nobody decides about their own role or activity.", "Ask another admin."),
     "LAST_ADMIN": Entry(409, "It would leave no active admin.", "Make another operator an admin first."),
-    "OPERATOR_STATE_CONFLICT": Entry(409, "The operator is in that state already, or somebody decided first.", "Reload and look again."),
+    "OPERATOR_STATE_CONFLICT": Entry(
+        409, "The operator is in that state already, or somebody decided first.", "Reload and look again."
+    ),
     "USERNAME_TAKEN": Entry(409, "Another operator has this name, in whatever case.", "Choose another one."),
+    # Webhooks
+    "WEBHOOK_URL_REFUSED": Entry(
+        422, "Webhooks never go to this URL: its form, scheme, port or address.", "See the message; give a public https URL."
+    ),
+    "WEBHOOK_STATE_CONFLICT": Entry(
+        409, "The webhook or the delivery is in a state that does not admit this.", "Read it again; resume the webhook first."
+    ),
+    "WEBHOOK_LIMIT_REACHED": Entry(
+        409, "The client has as many webhooks as it may have.", "Delete one, or have one of them hear of more."
+    ),
     # Audit
-    "AUDIT_EVENT_NOT_FOUND": Entry(404, "There is no such audit event, or you may not see it.", "Check the number."),
-    "AUDIT_EVENT_NOT_SEALED": Entry(409, "The audit event waits for the next checkpoint.", "Ask again in a minute."),
-    "AUDIT_LOG_DAMAGED": Entry(500, "The seals of the audit log do not fit together.", "Operators: run manage.py verify_audit_log."),
+    "AUDIT_EVENT_NOT_FOUND": Entry(
+        404, "There is no such audit event, or you may not see it.", "Check the number."
+    ),
+    "AUDIT_EVENT_NOT_SEALED": Entry(
+        409, "The audit event waits for the next checkpoint.", "Ask again in a minute."
+    ),
+    "AUDIT_LOG_DAMAGED": Entry(
+        500, "The seals of the audit log do not fit together.", "Operators: run manage.py verify_audit_log."
+    ),
     "KEY_AMBIGUOUS": Entry(409, "The name means several keys.", "Name one by its registration_id."),
     # Requests in general
     "INVALID_REQUEST": Entry(400, "The request does not make sense as it stands.", "See the message."),
@@ -301,7 +365,9 @@ def status_of(code: str) -> int:
 
 def error_docs() -> str:
     """docs/errors.md: a row for each code."""
-    rows = [f"| `{code}` | {entry.status} | {entry.cause} | {entry.cure} |" for code, entry in CATALOGUE.items()]
+    rows = [
+        f"| `{code}` | {entry.status} | {entry.cause} | {entry.cure} |" for code, entry in CATALOGUE.items()
+    ]
     return "\n".join(
         [
             "# Error codes",

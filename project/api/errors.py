@@ -74,7 +74,11 @@ def _describe(error: Exception) -> tuple[str, str, dict[str, Any], int]:
             "components and parameters."
         )
         return code, message, {}, 401
-    details = {"retry_after": int(error.wait or 1)} if isinstance(error, exceptions.Throttled) else {}
+    details = (
+        {"retry_after": int(getattr(error, "wait", None) or 1)}
+        if isinstance(error, exceptions.Throttled)
+        else {}
+    )
     return code, str(error.detail), details, error.status_code
 
 

@@ -28,13 +28,16 @@ class ErrorSerializer(serializers.Serializer[Any]):
     details = serializers.DictField()
 
 
-class FailureSerializer(serializers.Serializer[Any]):
-    """Every refusal."""
-
-    success = serializers.BooleanField(default=False)
-    data = serializers.JSONField(allow_null=True)
-    error = ErrorSerializer()
-    meta = MetaSerializer()
+# Made from fields and not declared as a class: `data` is a name that serializers use themselves.
+FAILURE = inline_serializer(
+    "Failure",
+    {
+        "success": serializers.BooleanField(default=False),
+        "data": serializers.JSONField(allow_null=True, default=None),
+        "error": ErrorSerializer(),
+        "meta": MetaSerializer(),
+    },
+)
 
 
 def enveloped(
@@ -52,7 +55,7 @@ def enveloped(
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
     for error_status, codes in sorted(by_status.items()):
         responses[error_status] = OpenApiResponse(
-            FailureSerializer,
+            FAILURE,
             description=" ".join(f"`{code}`: {CATALOGUE[code].cause}" for code in codes),
             examples=[_example(code, error_status) for code in codes],
         )
@@ -105,7 +108,7 @@ class EnvelopeAutoSchema(AutoSchema):
         return False
 
 
-class SignatureScheme(OpenApiAuthenticationExtension):
+class SignatureScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "keys.authentication.SignatureAuthentication"
     name = "HTTPMessageSignature"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -138,7 +138,7 @@ def _me(request: Request) -> dict[str, Any]:
             "signature": None,
             "metadata": {},
         }
-    verified: VerifiedSignature = request.auth
+    verified = cast(VerifiedSignature, request.auth)
     return {
         "client_id": client.client_id,
         "is_authenticated": True,

@@ -33,7 +33,7 @@ def decide_schema(model_admin: Any, request: HttpRequest, pk: int, verb_name: st
         raise Http404
     if not request.user.has_perm(verb.permission):
         raise PermissionDenied
-    form = verb.form(request.POST or None)
+    form = verb.form(request.POST if request.method == "POST" else None)
     refusal = ""
     if request.method == "POST" and form.is_valid():
         refusal = _act(request, verb, schema, form.cleaned_data)
@@ -73,13 +73,15 @@ def _act(request: HttpRequest, verb: Verb, schema: Schema, data: dict[str, Any])
 def approve_version(model_admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """GET: the version, its author and its proof. POST: let it be served."""
     version = (
-        SchemaVersion.objects.select_related("schema", "author", "author_key", "approved_by").filter(pk=pk).first()
+        SchemaVersion.objects.select_related("schema", "author", "author_key", "approved_by")
+        .filter(pk=pk)
+        .first()
     )
     if version is None:
         raise Http404
     if not request.user.has_perm("schemas.approve_schema"):
         raise PermissionDenied
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
     refusal = ""
     if request.method == "POST" and form.is_valid():
         try:

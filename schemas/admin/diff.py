@@ -53,7 +53,9 @@ def report_of(old: SchemaVersion, new: SchemaVersion) -> dict[str, Any]:
         if difference["breaking"]:
             directions[difference["direction"]] = False
         if "counterexample" in difference:
-            difference["counterexample_text"] = json.dumps(difference["counterexample"], ensure_ascii=False)[:400]
+            difference["counterexample_text"] = json.dumps(difference["counterexample"], ensure_ascii=False)[
+                :400
+            ]
     return {**report, "backward": directions["BACKWARD"], "forward": directions["FORWARD"]}
 
 

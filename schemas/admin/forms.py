@@ -66,7 +66,9 @@ class BreakGlassForm(ExplainedForm):
 
 
 class OwnerForm(ExplainedForm):
-    owner = forms.CharField(max_length=64, label="New owner", help_text="client_id", widget=UnfoldAdminTextInputWidget())
+    owner = forms.CharField(
+        max_length=64, label="New owner", help_text="client_id", widget=UnfoldAdminTextInputWidget()
+    )
 
     def clean_owner(self) -> Client:
         client = Client.objects.filter(client_id=self.cleaned_data["owner"]).first()

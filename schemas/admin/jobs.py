@@ -20,7 +20,16 @@ STATE_LABELS = {
 
 @admin.register(ValidationJob)
 class ValidationJobAdmin(ReadOnlyAdmin):
-    list_display = ["id", "show_state", "version", "client", "show_progress", "records", "invalid", "created_at"]
+    list_display = [
+        "id",
+        "show_state",
+        "version",
+        "client",
+        "show_progress",
+        "records",
+        "invalid",
+        "created_at",
+    ]
     list_filter = ["state", "media"]
     list_select_related = ["version__schema", "client"]
     fields = [

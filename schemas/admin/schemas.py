@@ -70,10 +70,18 @@ class LifeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Schema)
-class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
+class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
     resource_classes = [SchemaResource]
     audit_kind = "schema"
-    list_display = ["name", "show_state", "show_owner", "served_number", "served_format", "compatibility", "updated_at"]
+    list_display = [
+        "name",
+        "show_state",
+        "show_owner",
+        "served_number",
+        "served_format",
+        "compatibility",
+        "updated_at",
+    ]
     list_filter = ["state", "served_format", "versions_need_approval", LifeFilter]
     list_select_related = ["owner"]
     search_fields = ["search_text"]
@@ -117,12 +125,20 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
                 wrap(lambda request, pk, verb: decide_schema(self, request, pk, verb)),
                 name="schemas_schema_decide",
             ),
-            path("<int:pk>/diff/", wrap(lambda request, pk: self.diff_view(request, pk)), name="schemas_schema_diff"),
+            path(
+                "<int:pk>/diff/",
+                wrap(lambda request, pk: self.diff_view(request, pk)),
+                name="schemas_schema_diff",
+            ),
             *super().get_urls(),
         ]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -142,7 +158,9 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):  # type: ignore[misc]
             version.schema = schema
         by_number = {str(version.number): version for version in versions}
         new = by_number.get(request.GET.get("new", ""), versions[0])
-        old = by_number.get(request.GET.get("old", ""), versions[versions.index(new) + 1 if new != versions[-1] else 0])
+        old = by_number.get(
+            request.GET.get("old", ""), versions[versions.index(new) + 1 if new != versions[-1] else 0]
+        )
         context = {
             **self.admin_site.each_context(request),
             "title": f"{schema.name}: v{old.number} and v{new.number}",
@@ -171,7 +189,11 @@ def schema_panels(request: HttpRequest, schema: Schema) -> dict[str, Any]:
         "referring": referring_versions(schema),
         "break_glass": break_glass_open(schema),
         "events": (
-            described(list(AuditEvent.objects.filter(target_kind="schema", target_id=str(schema.pk))[:RECENT_EVENTS]))
+            described(
+                list(
+                    AuditEvent.objects.filter(target_kind="schema", target_id=str(schema.pk))[:RECENT_EVENTS]
+                )
+            )
             if may("accounts.view_auditevent")
             else None
         ),

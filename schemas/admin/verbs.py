@@ -108,7 +108,7 @@ VERBS = {
             "Let incompatible versions through",
             "schemas.change_schema",
             forms.BreakGlassForm,
-            "Until the time you set, versions are registered even if they break the schema's compatibility. Each one is "
+            "Until the time you set, versions are registered even if they break the schema's compatibility. Each is "
             "in the audit log.",
             "opened for incompatible versions",
             lambda schema, actor, data: decisions.break_glass(
@@ -122,7 +122,7 @@ VERBS = {
             "Change owner",
             "schemas.change_schema",
             forms.OwnerForm,
-            "The new owner may write versions, change the settings and delete the schema; the old one may not any more.",
+            "The new owner may write versions, change the settings and delete it; the old one may not any more.",
             "given to another owner",
             lambda schema, actor, data: decisions.give_to(
                 schema, actor=actor, owner=data["owner"], reason=data["reason"]

@@ -29,7 +29,15 @@ VERDICT_TAGS = {
 
 @admin.register(SchemaVersion)
 class SchemaVersionAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "version", "format", "show_author", "show_served", "show_suspect", "created_at"]
+    list_display = [
+        "__str__",
+        "version",
+        "format",
+        "show_author",
+        "show_served",
+        "show_suspect",
+        "created_at",
+    ]
     list_filter = ["format", ("approved_at", admin.EmptyFieldListFilter)]
     list_select_related = ["schema", "author", "author_key"]
     search_fields = ["schema__name"]
@@ -63,7 +71,11 @@ class SchemaVersionAdmin(ReadOnlyAdmin):
         ]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied

@@ -65,6 +65,7 @@ def name_of(author: Author | None) -> str | None:
 
 class SchemaListView(SchemaView):
     @extend_schema(
+        operation_id="schemas_list",
         tags=["schemas"],
         summary="List schemas",
         parameters=LIST_PARAMETERS,

@@ -107,8 +107,10 @@ class CompatibilitySerializer(DocumentSerializer):
 
 
 class ValidateSerializer(StrictSerializer):
-    document = serializers.JSONField(required=False)
-    documents = serializers.ListField(child=serializers.JSONField(), required=False, max_length=10_000)
+    document = serializers.JSONField(required=False, allow_null=True)
+    documents = serializers.ListField(
+        child=serializers.JSONField(allow_null=True), required=False, max_length=10_000
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("document" in attrs) == ("documents" in attrs):

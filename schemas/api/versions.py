@@ -56,6 +56,7 @@ class VersionPagination(EnvelopeCursorPagination):
 
 class VersionListView(SchemaView):
     @extend_schema(
+        operation_id="schemas_versions_list",
         tags=["schemas"],
         summary="List a schema's versions, newest first",
         parameters=[OpenApiParameter("limit", OpenApiTypes.INT), OpenApiParameter("cursor")],

@@ -46,7 +46,9 @@ def _readers(types: dict[str, set[str]]) -> dict[str, Callable[[str], Any]]:
 def _reader(types: set[str]) -> Callable[[str], Any]:
     if "string" in types:
         return str
-    return _boolean_cell if "boolean" in types else _json_cell
+    if "boolean" in types:
+        return _boolean_cell
+    return _number_cell if types <= {"integer", "number", "null"} else _json_cell
 
 
 def _listed_cell(values: list[Any]) -> Callable[[str], Any]:
@@ -60,6 +62,13 @@ def _json_cell(cell: str) -> Any:
         return json.loads(cell)
     except (ValueError, RecursionError):
         return cell
+
+
+def _number_cell(cell: str) -> Any:
+    """As `_json_cell`, faster for what most cells hold."""
+    if cell.isascii() and cell.isdigit() and (cell[0] != "0" or cell == "0") and len(cell) < 19:
+        return int(cell)
+    return _json_cell(cell)
 
 
 def _boolean_cell(cell: str) -> Any:

@@ -188,14 +188,14 @@ class _Scanner:
         self.peek()
         need = _PIECE
         while True:
+            problem: ValueError | None = None
+            value, end = None, len(self._text)
             try:
                 value, end = self._parse(self._text, self._at)
             except RecursionError:
                 raise UnreadableFileError("An element is nested too deep to be read.") from None
             except ValueError as error:
-                end, value, problem = len(self._text), None, error
-            else:
-                problem = None
+                problem = error
             # What ends where the text ends may go on in the file: 12 may become 123.
             if problem is None and (end < len(self._text) or self._ended):
                 self._move(end)

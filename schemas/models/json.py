@@ -26,7 +26,9 @@ class VerbatimJSONField(models.JSONField):
 
         return Json(value, dumps=json.dumps)
 
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        # psycopg would parse a `json` column itself, and "a string" could not be told from its text.
+        return (f"{sql}::text" if compiler.connection.vendor == "postgresql" else sql), params
+
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
-        if isinstance(value, str | bytes):
-            return json.loads(value)
-        return value  # psycopg parses a `json` column itself
+        return None if value is None else json.loads(value)

@@ -243,7 +243,8 @@ def test_a_version_cannot_be_changed_even_past_the_code(make: Make) -> None:
     from django.db import DatabaseError, transaction
 
     make("events")
-    for change in ({"content": []}, {"digest": "0"}, {"generation": 7}, {"receipt": None}):
+    changes: list[dict[str, Any]] = [{"content": []}, {"digest": "0"}, {"generation": 7}, {"receipt": None}]
+    for change in changes:
         with pytest.raises(DatabaseError), transaction.atomic():
             SchemaVersion.objects.update(**change)
     assert Schema.objects.get().latest_number == 1
