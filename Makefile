@@ -13,10 +13,11 @@ export PIP_ROOT_USER_ACTION := ignore
 # Set PYTHON to choose the interpreter that makes the virtual environment.
 PYTHON ?=
 
-# The stacks of DESIGN: tests that touch a database or a server run on each, side by side.
+# One worker for each stack: tests that touch a database or a server run on both, side by side; the
+# workers share the others (tests/conftest.py).
 STACKS := --dist each \
-	--tx popen//env:DATAFOLD_TEST_STACK=sqlite \
-	--tx popen//env:DATAFOLD_TEST_STACK=postgres
+	--tx popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=sqlite \
+	--tx popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=postgres
 TESTS ?= tests
 
 # The settings that `make check` judges as an installation in earnest; nothing here is a real secret.
@@ -26,6 +27,7 @@ PRODUCTION := env -u DATAFOLD_DEVELOPMENT -u DEBUG \
 	ALLOWED_HOSTS=datafold.example.com \
 	DATAFOLD_PUBLIC_ORIGINS=https://datafold.example.com \
 	DATAFOLD_TRUSTED_PROXIES=10.0.0.1/32 \
+	DATAFOLD_REQUIRE_MFA=true \
 	DATABASE_URL=postgres://datafold@database.example.com/datafold \
 	REDIS_URL=redis://redis.example.com:6379/0 \
 	DATA_DIR=.data/check

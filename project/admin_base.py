@@ -29,8 +29,8 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        rows = self.object_list
-        return rows.order_by().values("pk")[:COUNT_CAP].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return int(rows.order_by().values("pk")[:COUNT_CAP].count())
 
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
@@ -56,7 +56,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> HttpResponse:
         """Who did what to this object, with before and after."""
         obj = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, obj) or not request.user.has_perm("accounts.view_auditevent"):
+        if not self.has_view_permission(request, obj) or not request.user.has_perm(
+            "accounts.view_auditevent"
+        ):
             raise PermissionDenied
         if obj is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
@@ -72,7 +74,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         }
         return TemplateResponse(request, "admin/audit_history.html", context)
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         keep_order(request, self.opts.label_lower)
         return super().changelist_view(request, extra_context)  # type: ignore[no-any-return]
 
@@ -105,8 +109,9 @@ def keep_order(request: HttpRequest, label: str) -> None:
         if saved.get(label) != order:
             request.session["list_order"] = {**saved, label: order}
     elif label in saved:
-        request.GET = request.GET.copy()  # type: ignore[assignment]
-        request.GET["o"] = saved[label]  # type: ignore[index]
+        parameters = request.GET.copy()
+        parameters["o"] = saved[label]
+        request.GET = parameters  # type: ignore[assignment]
 
 
 def operator(request: HttpRequest) -> Actor:

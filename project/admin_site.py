@@ -26,7 +26,9 @@ class DataFoldAdminSite(UnfoldAdminSite):  # type: ignore[misc]
 
         return super().index(request, {**dashboard(request), **(extra_context or {})})  # type: ignore[no-any-return]
 
-    def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(
+        self, view: Callable[..., HttpResponseBase], cacheable: bool = False
+    ) -> Callable[..., Any]:
         """As Django's, but who lacks a permission reads a page that says so, not JSON."""
 
         @wraps(view)

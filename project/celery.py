@@ -8,11 +8,14 @@ from typing import Any
 
 from celery import Celery
 
+from project.telemetry import connect_celery
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("datafold")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+connect_celery(app)
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -34,6 +37,8 @@ TIMETABLE: dict[str, timedelta] = {
     "flush-schema-reads": _MINUTE,
     "resume-validations": _MINUTE,
     "purge-uploads": _HOUR,
+    "deliver-webhooks": timedelta(seconds=5),
+    "purge-webhooks": _HOUR,
 }
 
 

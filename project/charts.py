@@ -79,7 +79,9 @@ def columns(labels: Sequence[str], series: dict[str, Sequence[int]], *, descript
     return Columns(tuple(drawn), len(labels) * STEP, top, _ticks(labels), sum(totals), description)
 
 
-def rows(values: Sequence[tuple[str, int]], *, kinds: bool = False, links: dict[str, str] | None = None) -> list[Row]:
+def rows(
+    values: Sequence[tuple[str, int]], *, kinds: bool = False, links: dict[str, str] | None = None
+) -> list[Row]:
     """Horizontal bars in the order given."""
     longest = max((value for _, value in values), default=0) or 1
     return [

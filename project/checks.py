@@ -11,6 +11,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from project.ratelimit import parse_rate
+
 from project.encryption import encryption_key_problem
 
 
@@ -148,3 +150,35 @@ def check_encryption_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any
             id="datafold.E007",
         )
     ]
+
+
+@register(Tags.security)
+def check_edge(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    if settings.SECURE_SSL_REDIRECT and not settings.DATAFOLD_TRUSTED_PROXIES:
+        problems.append(
+            Warning(
+                "Plain http is redirected to https, and no proxy is trusted to say that a request came by TLS: "
+                "every call would be redirected for ever.",
+                hint="List the TLS proxy's address in DATAFOLD_TRUSTED_PROXIES, or set SECURE_SSL_REDIRECT=false.",
+                id="datafold.W006",
+            )
+        )
+    for origin in settings.DATAFOLD_CORS_ORIGINS:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or "*" in origin:
+            problems.append(
+                Error(
+                    f"DATAFOLD_CORS_ORIGINS: {origin!r} is not an origin as browsers send it.",
+                    hint="Write scheme, host and port, such as https://app.example.com, without a path or a star.",
+                    id="datafold.E008",
+                )
+            )
+    for name in ("ANONYMOUS", "REGISTRATION", "VERIFY", "FAILURE"):
+        rate = getattr(settings, f"DATAFOLD_{name}_RATE")
+        try:
+            if rate:
+                parse_rate(rate)
+        except ValueError as error:
+            problems.append(Error(f"DATAFOLD_{name}_RATE: {error}", id="datafold.E009"))
+    return problems

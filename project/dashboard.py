@@ -102,7 +102,9 @@ def expiring(now: datetime) -> Columns:
         ]
 
     labels = [f"{start}–{start + 5} d" for start in range(0, 30, 5)]
-    return columns(labels, {"expiring": _fresh("dashboard:expiring", count)}, description="Keys that expire soon")
+    return columns(
+        labels, {"expiring": _fresh("dashboard:expiring", count)}, description="Keys that expire soon"
+    )
 
 
 def traffic(now: datetime) -> Columns:
@@ -142,7 +144,11 @@ def busiest_clients(now: datetime) -> list[Row]:
         totals: Counter[Any] = Counter()
         for key, requests in newest:
             totals[key] += requests
-        owners = dict(Key.objects.filter(pk__in=[key for key, _ in totals.most_common(50)]).values_list("pk", "client"))
+        owners = dict(
+            Key.objects.filter(pk__in=[key for key, _ in totals.most_common(50)]).values_list(
+                "pk", "client_id"
+            )
+        )
         by_client: Counter[int] = Counter()
         for key, requests in totals.most_common(50):
             by_client[owners[key]] += requests
@@ -172,7 +178,8 @@ def _per_hour(hours: list[datetime], kind: str, total: Callable[[datetime], int]
     """The hour's sums, from the cache where the hour is over."""
     names = {f"dashboard:{kind}:{hour:%Y%m%d%H}": hour for hour in hours}
     known = cache.get_many(names)
-    settled, fresh = {}, {}
+    settled: dict[str, int] = {}
+    fresh: dict[str, int] = {}
     for index, (name, hour) in enumerate(names.items()):
         if name not in known:
             known[name] = total(hour)
@@ -186,7 +193,12 @@ def _per_hour(hours: list[datetime], kind: str, total: Callable[[datetime], int]
 
 
 def _verified_in(hour: datetime) -> int:
-    return KeyUsage.objects.filter(hour=hour).values("count")[:COUNTERS_READ].aggregate(total=Sum("count"))["total"] or 0
+    return (
+        KeyUsage.objects.filter(hour=hour)
+        .values("count")[:COUNTERS_READ]
+        .aggregate(total=Sum("count"))["total"]
+        or 0
+    )
 
 
 def _refused_in(hour: datetime) -> int:

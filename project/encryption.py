@@ -18,7 +18,6 @@ from django.db import transaction
 from project.errors import DomainError
 
 
-
 @dataclass(frozen=True, slots=True)
 class EncryptedColumn:
     """A column that holds a token of `encrypt`, or JSON of which `members` hold tokens or lists of them."""
@@ -118,7 +117,7 @@ def encryption_key_problem() -> str:
 def _fernet() -> MultiFernet:
     if problem := encryption_key_problem():
         raise EncryptionKeysMissing(
-            f"{problem} Operators: make one with `python -c \"from cryptography.fernet import Fernet; "
+            f'{problem} Operators: make one with `python -c "from cryptography.fernet import Fernet; '
             'print(Fernet.generate_key().decode())"`.'
         )
     return MultiFernet([Fernet(key) for key in settings.DATAFOLD_ENCRYPTION_KEYS])

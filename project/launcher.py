@@ -143,7 +143,9 @@ def prepare_data() -> None:
 
     try:
         call_command("check", stdout=StringIO())
-        say(f"Bringing the database up to date ({settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}) …")
+        say(
+            f"Bringing the database up to date ({settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}) …"
+        )
         call_command("migrate", verbosity=0, interactive=False)
     except SystemCheckError as error:
         raise StartError(str(error)) from error
@@ -170,7 +172,9 @@ def play_tour(server: Server) -> None:
         return
     if settings.SECURE_SSL_REDIRECT or settings.DATAFOLD_PUBLIC_ORIGINS or not is_loopback(server.host):
         say("The tour is left out: it plays on a server that answers on this machine over plain http.")
-    elif settings.DATAFOLD_REGISTRATION_POLICY not in ("approval", "open") or not settings.DATAFOLD_ENABLE_AUTH:
+    elif (
+        settings.DATAFOLD_REGISTRATION_POLICY not in ("approval", "open") or not settings.DATAFOLD_ENABLE_AUTH
+    ):
         say("The tour is left out: it needs registration by approval, or open.")
     else:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tour tells of each request itself
@@ -258,7 +262,7 @@ class Server:
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C reaches only this process, which then stops the others in order.
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603  our own interpreter and arguments
             [sys.executable, *arguments],
             cwd=BASE_DIR,
             stdout=subprocess.PIPE,

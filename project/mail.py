@@ -24,7 +24,8 @@ def send_mail(
         OSError, smtplib.SMTPException: it was not sent.
     """
     text = render_to_string(
-        f"mail/{template}.txt", {"app_name": settings.APP_NAME, "server_url": settings.DATAFOLD_SERVER_URL, **context}
+        f"mail/{template}.txt",
+        {"app_name": settings.APP_NAME, "server_url": settings.DATAFOLD_SERVER_URL, **context},
     )
     subject, _, body = text.lstrip().partition("\n")
     message = EmailMessage(

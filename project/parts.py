@@ -85,7 +85,11 @@ def check_jobs() -> tuple[Part, Part]:
     if not settings.CELERY_BROKER_URL:
         note = f"No broker: run `manage.py housekeeping` from a timer ({last})."
         return Part("Worker", "unused", note), Part("Beat", "unused" if on_time else "late", note)
-    beat = Part("Beat", "healthy", last) if on_time else Part("Beat", "late", f"Nothing was due for minutes: {last}.")
+    beat = (
+        Part("Beat", "healthy", last)
+        if on_time
+        else Part("Beat", "late", f"Nothing was due for minutes: {last}.")
+    )
     if on_time and times["finished"] is not None and times["finished"] > recent:
         return Part("Worker", "healthy", last), beat
     return _ask_worker(), beat

@@ -35,7 +35,10 @@ def find(request: HttpRequest, term: str) -> list[SearchResult]:
         "keys.view_refusal": _refusals,
     }
     return [
-        result for permission, search in kinds.items() if request.user.has_perm(permission) for result in search(term)
+        result
+        for permission, search in kinds.items()
+        if request.user.has_perm(permission)
+        for result in search(term)
     ]
 
 
@@ -74,7 +77,9 @@ def keys_named(term: str, within: QuerySet[Key]) -> QuerySet[Key]:
 
 def _clients(term: str) -> Iterator[SearchResult]:
     for client in clients_named(term, limit=EACH):
-        yield _result(f"{client.client_id} {client.name}", "Client", "dns", "accounts_client_change", client.pk)
+        yield _result(
+            f"{client.client_id} {client.name}", "Client", "dns", "accounts_client_change", client.pk
+        )
 
 
 def _keys(term: str) -> Iterator[SearchResult]:

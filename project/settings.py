@@ -156,8 +156,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_TIMEZONE = "UTC"
 
-EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "consolemail://")
+EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT: int = EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 20  # a mail server that hangs must not hold up the jobs
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "datafold@localhost")
 
 # --- DataFold ----------------------------------------------------------------------------------
@@ -229,6 +230,20 @@ DATAFOLD_COMPATIBILITY_POLICY: str = env.str(
 DATAFOLD_SCHEMA_CACHE_SECONDS: float = env.float("DATAFOLD_SCHEMA_CACHE_SECONDS", 2.0)
 DATAFOLD_MAX_UPLOAD_BYTES: int = env.int("DATAFOLD_MAX_UPLOAD_BYTES", 1024**3)
 DATAFOLD_UPLOAD_DAYS: int = env.int("DATAFOLD_UPLOAD_DAYS", 7)
+
+_WEBHOOK_PORTS = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000] if DATAFOLD_DEVELOPMENT else [443, 8443]
+DATAFOLD_WEBHOOK_PORTS: list[int] = env.list("DATAFOLD_WEBHOOK_PORTS", _WEBHOOK_PORTS, subcast=int)
+DATAFOLD_WEBHOOK_ALLOWED_NETWORKS: list[str] = env.list("DATAFOLD_WEBHOOK_ALLOWED_NETWORKS", [])
+DATAFOLD_WEBHOOK_TIMEOUT_SECONDS: float = env.float(
+    "DATAFOLD_WEBHOOK_TIMEOUT_SECONDS", 10.0, validate=validate.Range(min=0.1, max=25)
+)
+DATAFOLD_WEBHOOK_GIVE_UP_HOURS: float = env.float(
+    "DATAFOLD_WEBHOOK_GIVE_UP_HOURS", 24.0, validate=validate.Range(min=0)
+)
+DATAFOLD_WEBHOOK_DISABLE_HOURS: float = env.float(
+    "DATAFOLD_WEBHOOK_DISABLE_HOURS", 72.0, validate=validate.Range(min=0)
+)
+DATAFOLD_WEBHOOK_DAYS: int = env.int("DATAFOLD_WEBHOOK_DAYS", 30, validate=validate.Range(min=1))
 
 SIGNATURE_CACHE_ENABLED: bool = env.bool("SIGNATURE_CACHE_ENABLED", True)
 SIGNATURE_CACHE_TTL: int = env.int("SIGNATURE_CACHE_TTL", 300)
@@ -370,6 +385,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "project.api.openapi.EnvelopeAutoSchema",
     "EXCEPTION_HANDLER": "project.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` converts a schema version; the answer is always JSON
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -387,7 +403,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # else it asks a server on the internet
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "REDOC_DIST": "/redoc",  # project.security.redoc serves the bundle
     "PREPROCESSING_HOOKS": ["project.api.openapi.only_versioned_paths"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
@@ -428,6 +444,14 @@ STORAGES = {
         )
     },
 }
+
+# --- Traces and crash reports: off unless named here -------------------------------------------------
+
+SENTRY_DSN: str = env.str("SENTRY_DSN", "")
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+DATAFOLD_TRACE_RATIO: float = env.float("DATAFOLD_TRACE_RATIO", 0.01, validate=validate.Range(min=0, max=1))
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    MIDDLEWARE.insert(1, "project.telemetry.TracingMiddleware")
 
 # --- Logs ------------------------------------------------------------------------------------------
 

@@ -45,7 +45,9 @@ class Tour:
             self._wait_for_an_operator(client, client_id)
             self._write_and_read(client)
             self._replay(client)
-        self._say(f"The tour is over. {client_id} and its schema are there to look at; its private key is forgotten.")
+        self._say(
+            f"The tour is over. {client_id} and its schema are there to look at; its private key is forgotten."
+        )
 
     def _register(self, client: DataFoldClient) -> tuple[str, bytes]:
         private_key, public_key = generate_key_pair()
@@ -74,7 +76,9 @@ class Tour:
             output = StringIO()
             call_command("approve_key", client_id, reason="for the tour", stdout=output)
             self._step(
-                "An operator approves the key.", f"manage.py approve_key {client_id}", output.getvalue().strip()
+                "An operator approves the key.",
+                f"manage.py approve_key {client_id}",
+                output.getvalue().strip(),
             )
         me = client.me()["data"]
         self._step(

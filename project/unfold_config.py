@@ -122,7 +122,9 @@ UNFOLD: dict[str, Any] = {
                 "title": "Accountability",
                 "separator": True,
                 "items": [
-                    _item("Audit log", "history", "accounts_auditevent_changelist", "accounts.view_auditevent"),
+                    _item(
+                        "Audit log", "history", "accounts_auditevent_changelist", "accounts.view_auditevent"
+                    ),
                     _item("Refused requests", "block", "keys_refusal_changelist", "keys.view_refusal"),
                     _item("Operators", "group", "accounts_user_changelist", "accounts.view_user"),
                 ],

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.gzip import gzip_page
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from accounts.authentication.views import admin_login
 from project import health
-from project.metrics import metrics_view
+from project.metrics.views import metrics_view
 from project.pages import home
+from project.security.redoc import redoc_bundle
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
+    path("favicon.ico", RedirectView.as_view(url="/static/datafold/favicon.svg", permanent=True)),
     path("api/v1/", include("project.api.urls")),
     path("api/", include("project.api.urls")),
     path("account/", include("accounts.authentication.urls")),
@@ -25,8 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
     re_path(r"^health/detailed/?$", health.detailed, name="health-detailed"),
     path("metrics", metrics_view, name="metrics"),
-    path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    path("openapi.json", gzip_page(SpectacularAPIView.as_view()), name="openapi"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("redoc/bundles/redoc.standalone.js", gzip_page(redoc_bundle), name="redoc-bundle"),
     re_path(r"^redoc/?$", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
 ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +38,11 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a worker of `make test`, leave out the tests that the other worker runs for both."""
-    if not IS_WORKER or config.getoption("dist") != "each":
+    if "DATAFOLD_TEST_SHARED" not in os.environ:
         return
     mine = list(Stack).index(current_stack())
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         share = zlib.crc32(item.nodeid.partition("::")[0].encode()) % len(Stack)
         (kept if depends_on_stack(item) or share == mine else left_out).append(item)
@@ -66,13 +67,13 @@ def depends_on_stack(item: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report: Any = yield
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
     if report.failed:
         report.sections.append(("stack", str(current_stack())))
         if server := getattr(item, "funcargs", {}).get("datafold_server"):
             report.sections.append(("server's errors", server.errors()[-3000:]))
-    return report  # type: ignore[return-value]
+    return report
 
 
 # --- The database of this process -----------------------------------------------------------------
@@ -128,7 +129,7 @@ def _no_memory(request: pytest.FixtureRequest) -> None:
 
 
 def _database_use(request: pytest.FixtureRequest) -> str:
-    """"rolled back", "committed", or "" for a test without a database."""
+    """ "rolled back", "committed", or "" for a test without a database."""
     marker = request.node.get_closest_marker("django_db")
     names = set(request.fixturenames)
     if "transactional_db" in names or (marker is not None and marker.kwargs.get("transaction")):
@@ -150,8 +151,8 @@ def client() -> WireClient:
 @pytest.fixture
 def signed_client(db: None) -> SignedClient:
     """A registered client with an active key, all default scopes, that signs what it sends."""
-    from tests.support.registered import register_active
     from tests.support.client import SignedClient
+    from tests.support.registered import register_active
 
     return SignedClient(register_active("signed-client"))
 

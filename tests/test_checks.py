@@ -45,7 +45,9 @@ def fired(**settings: Any) -> dict[str, str]:
     """The ids of our checks that fire under these settings, with their hints."""
     with override_settings(**{**SOUND, **settings}):
         found = run_checks(include_deployment_checks=True)
-    return {str(message.id): message.hint or "" for message in found if str(message.id).startswith("datafold.")}
+    return {
+        str(message.id): message.hint or "" for message in found if str(message.id).startswith("datafold.")
+    }
 
 
 def test_sound_settings_pass() -> None:

@@ -28,9 +28,9 @@ def test_on_commit_runs_at_the_end_of_the_outermost_transaction_of_the_code(db: 
 
 def test_on_commit_does_not_run_for_what_was_rolled_back(db: None) -> None:
     ran: list[str] = []
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         transaction.on_commit(lambda: ran.append("never"))
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     transaction.on_commit(lambda: ran.append("at once"))
     assert ran == ["at once"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from project import metrics
 from project.context import RequestContext, use_context
+from project.metrics.hot import observe_request
 from project.proxies import client_address
 from project.ratelimit import add_ratelimit_fields
 
@@ -37,7 +37,7 @@ class RequestContextMiddleware:
             response["X-Request-ID"] = context.request_id
             if context.quota is not None:
                 add_ratelimit_fields(response, context.quota)
-            metrics.observe_request(request, response.status_code, duration, context)
+            observe_request(request, response.status_code, duration, context)
             log.info(
                 "request ended",
                 extra={

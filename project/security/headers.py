@@ -29,7 +29,8 @@ class SecurityHeadersMiddleware:
         response = self.get_response(request)
         headers = response.headers
         for name, value in HEADERS.items():
-            if name not in headers:
+            # drf-spectacular opens its page to others' windows, for a way of login that we do not have.
+            if name not in headers or name == "Cross-Origin-Opener-Policy":
                 headers[name] = value
         if "Content-Security-Policy" not in headers:
             headers["Content-Security-Policy"] = policy_for(request, response)

@@ -38,17 +38,28 @@ BAD_KEYS = {
     "not canonical, zero": little_endian(PRIME),
     "not canonical, identity": little_endian(PRIME + 1),
     "not canonical, sign of zero": "01" + "00" * 30 + "80",
-    "a private key": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"},
+    "a private key": {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    },
     "no PEM": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("public_key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
-def test_a_public_key_that_is_none_is_refused(caller: Caller, unique: Callable[[str], str], public_key: Any) -> None:
+def test_a_public_key_that_is_none_is_refused(
+    caller: Caller, unique: Callable[[str], str], public_key: Any
+) -> None:
     client_id = unique("bad-key")
     response = caller.http.post(REGISTER, json={"client_id": client_id, "public_key": public_key})
     assert response.status_code == 422, response.text
-    assert response.json()["error"]["code"] in ("INVALID_PUBLIC_KEY", "VALIDATION_FAILED", "INVALID_PRIVATE_KEY")
+    assert response.json()["error"]["code"] in (
+        "INVALID_PUBLIC_KEY",
+        "VALIDATION_FAILED",
+        "INVALID_PRIVATE_KEY",
+    )
     assert caller.http.get(f"/api/v1/crypto/keys/status/{client_id}").status_code == 404
 
 
@@ -109,7 +120,9 @@ def test_a_body_that_is_no_object_of_json_is_refused(caller: Caller, content: by
 
 
 def test_another_media_type_is_refused(caller: Caller) -> None:
-    response = caller.http.post(REGISTER, content=b"a=b", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    response = caller.http.post(
+        REGISTER, content=b"a=b", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
     assert_refused(response, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
@@ -178,4 +191,6 @@ def test_signature_fields_that_make_no_sense_are_refused(
 
 
 def test_an_unknown_client_is_told_so(caller: Caller) -> None:
-    assert_refused(caller.signed(Signer("nobody-knows-me"), "GET", "/api/v1/auth/me"), 401, "CLIENT_NOT_FOUND")
+    assert_refused(
+        caller.signed(Signer("nobody-knows-me"), "GET", "/api/v1/auth/me"), 401, "CLIENT_NOT_FOUND"
+    )

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import http_sf
 import pytest
@@ -99,7 +100,8 @@ def test_an_unsigned_request_is_told_what_to_sign(caller: Caller) -> None:
 
 def demanded(accept_signature: str) -> set[str]:
     """The components that the one signature of an Accept-Signature field asks for."""
-    ((components, _),) = http_sf.parse(accept_signature.encode(), tltype="dictionary").values()
+    parsed: Any = http_sf.parse(accept_signature.encode(), tltype="dictionary")
+    ((components, _),) = parsed.values()
     return {name for name, _ in components}
 
 
@@ -120,7 +122,9 @@ def test_what_somebody_changes_on_the_way_is_noticed(
     assert_granted(caller.send(written), 201)
 
 
-@pytest.mark.parametrize("covered", [("@method",), ("@target-uri",), ("@method", "@path"), ("@method", "@authority")])
+@pytest.mark.parametrize(
+    "covered", [("@method",), ("@target-uri",), ("@method", "@path"), ("@method", "@authority")]
+)
 def test_a_signature_over_too_little_is_refused(
     caller: Caller, active_signer: Signer, covered: tuple[str, ...]
 ) -> None:

@@ -19,9 +19,7 @@ import psutil
 import pytest
 
 from tests.support.services import free_port
-from tests.support.stack import PROJECT, server_variables, stack_environment
-
-pytestmark = pytest.mark.each_stack
+from tests.support.stack import PROJECT, new_folder, server_variables
 
 
 class Launch:
@@ -73,15 +71,10 @@ class Launch:
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    """A fresh machine: nothing set but where things are."""
+    """A fresh machine: nothing set but where its data and its port are."""
     kept = {name: value for name, value in os.environ.items() if name not in server_variables()}
-    placed = stack_environment("launcher")
-    for name in ("SECRET_KEY", "DATAFOLD_DEVELOPMENT", "ALLOWED_HOSTS", "LOG_FORMAT"):
-        del placed[name]
-    data = Path(placed["DATA_DIR"]) / "fresh"
-    if placed["REDIS_URL"] == "":
-        placed["DATABASE_URL"] = f"sqlite:///{data / 'datafold.sqlite3'}"
-    return {**kept, **placed, "DATA_DIR": str(data), "PORT": str(free_port()), "WORKERS": "1"}
+    data = new_folder("launcher-") / "fresh"
+    return {**kept, "DATA_DIR": str(data), "PORT": str(free_port()), "WORKERS": "1"}
 
 
 @pytest.fixture(scope="module")

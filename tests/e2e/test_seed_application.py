@@ -20,6 +20,8 @@ from tests.support.signing import Signer
 from tests.support.stack import server_variables
 from tests.support.wire import Caller
 
+pytestmark = pytest.mark.one_stack
+
 # The application only looks whether these are there: what it verifies itself is pretended in its text.
 ITS_CALLER = {"Signature": "sig=:eHl6:", "Signature-Input": 'sig=("@method");created=1'}
 FIELDS = [
@@ -70,7 +72,9 @@ def running(application: Path, server: DataFoldServer, **variables: str) -> Iter
             stderr=output,
         )
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=ITS_CALLER) as client:
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=ITS_CALLER
+        ) as client:
             _wait(client, process, log)
             yield client
     finally:
@@ -118,7 +122,11 @@ def test_it_registers_lists_creates_and_deletes(
         assert created["success"] is True, created
         assert created["data"]["name"] == name
         assert created["data"]["version"] == "1.0.0"
-        assert [field["name"] for field in created["data"]["fields"]] == ["user_id", "event_type", "timestamp"]
+        assert [field["name"] for field in created["data"]["fields"]] == [
+            "user_id",
+            "event_type",
+            "timestamp",
+        ]
         assert name in schema_names(its)
 
         deleted = its.delete(f"/api/schemas/{name}").json()
@@ -143,7 +151,17 @@ def schema_names(its: httpx2.Client) -> list[str]:
 
 def test_its_own_tests_pass(application: Path, open_server: DataFoldServer) -> None:
     result = subprocess.run(
-        [sys.executable, "run_seed.py", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", "test_main.py"],
+        [
+            sys.executable,
+            "run_seed.py",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:django",
+            "test_main.py",
+        ],
         cwd=application,
         env=its_environment(open_server),
         capture_output=True,

@@ -10,6 +10,8 @@ from tests.support.server import DataFoldServer
 from tests.support.signing import SignedRequest, Signer
 from tests.support.wire import Caller, RawAnswer, raw_connection
 
+pytestmark = pytest.mark.one_stack
+
 LIMIT = 1_048_576
 
 
@@ -25,7 +27,10 @@ def head(request: SignedRequest, server: DataFoldServer, **replaced: str) -> str
         spelled = next((known for known in fields if known.lower() == name.replace("_", "-")), name)
         fields[spelled] = value
     target = request.url.removeprefix(server.base_url)
-    lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items() if value)]
+    lines = [
+        f"{request.method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fields.items() if value),
+    ]
     return "\r\n".join(lines) + "\r\n\r\n"
 
 
@@ -51,7 +56,9 @@ def test_a_chunked_body_is_refused_and_never_taken_for_an_empty_one(
         assert answer.status == 411
         assert answer.error_code() == "LENGTH_REQUIRED"
         # Whether the connection stays open or not: nothing of the chunk was taken for a request.
-        connection.send(f"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1:{datafold_server.port}\r\nConnection: close\r\n\r\n")
+        connection.send(
+            f"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1:{datafold_server.port}\r\nConnection: close\r\n\r\n"
+        )
         following = connection.read_answer()
         assert following.status in (0, 200)
 
@@ -105,7 +112,9 @@ def test_a_field_with_an_underscore_is_not_its_namesake(
     assert exchange(datafold_server, added).status == 200
 
     again = caller.prepare(active_signer, "GET", "/api/v1/auth/me")
-    moved = head(again, datafold_server, signature_input="").replace("\r\n\r\n", f"\r\n{name}: {value}\r\n\r\n")
+    moved = head(again, datafold_server, signature_input="").replace(
+        "\r\n\r\n", f"\r\n{name}: {value}\r\n\r\n"
+    )
     assert exchange(datafold_server, moved).status in (400, 401)
 
 

@@ -33,7 +33,9 @@ def public_key(jwk: dict[str, Any]) -> Ed25519PublicKey:
 
 def verify(response: Any, *, method: str, path: str, keys: dict[str, Ed25519PublicKey], **expect: Any) -> Any:
     """Raises unless the response's signature holds under one of `keys` (by thumbprint)."""
-    received = Received(Sent(method, ORIGIN + path, {"Host": "testserver"}), response.status_code, dict(response.headers))
+    received = Received(
+        Sent(method, ORIGIN + path, {"Host": "testserver"}), response.status_code, dict(response.headers)
+    )
     verifier = HTTPMessageVerifier(
         signature_algorithm=algorithms.ED25519,
         key_resolver=MappingKeyResolver(public_keys=keys, private_keys={}),

@@ -39,7 +39,13 @@ def test_a_response_is_signed_as_asked() -> None:
         method="GET",
         path=PATH,
         keys=keys(),
-        require_components=("@status", "content-digest", "content-type", '"@method";req', '"@target-uri";req'),
+        require_components=(
+            "@status",
+            "content-digest",
+            "content-type",
+            '"@method";req',
+            '"@target-uri";req',
+        ),
     )
     assert result.parameters["tag"] == "datafold-response"
     assert "Accept-Signature" in response["Vary"]
@@ -69,7 +75,7 @@ def test_a_changed_body_or_status_shows() -> None:
     response = ask(WireClient(), USUAL)
     content = response.content
     response.content = content + b" "
-    with pytest.raises(Exception, match="(?i)digest"):
+    with pytest.raises(Exception, match=r"(?i)digest"):
         verify(response, method="GET", path=PATH, keys=keys())
     response.content = content
     response.status_code = 201
@@ -112,6 +118,8 @@ def test_without_encryption_keys_responses_go_out_unsigned(settings: Any) -> Non
 
 
 def test_a_head_request_has_no_content_to_digest() -> None:
-    response = ask(WireClient(), 'sig1=("@status" "content-type" "@method";req)', path="/health/live", method="HEAD")
+    response = ask(
+        WireClient(), 'sig1=("@status" "content-type" "@method";req)', path="/health/live", method="HEAD"
+    )
     assert "Content-Digest" not in response
     assert verify(response, method="HEAD", path="/health/live", keys=keys())

@@ -99,7 +99,9 @@ def test_reencrypt_secrets_reaches_second_factors(settings: Any, django_user_mod
 
     user = django_user_model.objects.create_user("olga")
     row = Authenticator.objects.create(
-        user=user, type="recovery_codes", data={"seed": encrypt(b"seed"), "used_mask": 3, "migrated_codes": [encrypt(b"c")]}
+        user=user,
+        type="recovery_codes",
+        data={"seed": encrypt(b"seed"), "used_mask": 3, "migrated_codes": [encrypt(b"c")]},
     )
     new = Fernet.generate_key().decode()
     settings.DATAFOLD_ENCRYPTION_KEYS = [new, *settings.DATAFOLD_ENCRYPTION_KEYS]

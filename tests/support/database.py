@@ -53,7 +53,7 @@ def commits_for_real() -> Iterator[None]:
 
     def run_hooks() -> None:
         while connection.run_on_commit and len(connection.savepoint_ids) == ground:
-            _, function, _ = connection.run_on_commit.pop(0)
+            function = connection.run_on_commit.pop(0)[1]
             function()
 
     def committing(sid: str) -> None:

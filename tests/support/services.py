@@ -100,7 +100,17 @@ def _start_postgres(run: Path) -> tuple[str, int]:
         if identity:
             os.chown(folder, identity["user"], identity["group"])
     subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-N"],
+        [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-N",
+        ],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=run,
@@ -193,7 +203,9 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def _wait(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60
+) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:

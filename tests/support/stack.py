@@ -97,7 +97,9 @@ def enter_stack() -> None:
 
     for name in server_variables():
         os.environ.pop(name, None)
-    os.environ.update(stack_environment("unit"), DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="WARNING")
+    os.environ.update(
+        stack_environment("unit"), DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="WARNING"
+    )
     django.setup()
     # Workers inherit the environment, and pytest-django would load the settings before they come here.
     del os.environ["DJANGO_SETTINGS_MODULE"]

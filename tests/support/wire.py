@@ -26,12 +26,18 @@ class Caller:
 
     def send(self, signed: SignedRequest) -> httpx2.Response:
         """Exactly these bytes, exactly once."""
-        return self.http.request(signed.method, signed.url, headers=signed.headers, content=signed.content or None)
+        return self.http.request(
+            signed.method, signed.url, headers=signed.headers, content=signed.content or None
+        )
 
-    def signed(self, signer: Signer, method: str, path: str, body: Any = None, **signing: Any) -> httpx2.Response:
+    def signed(
+        self, signer: Signer, method: str, path: str, body: Any = None, **signing: Any
+    ) -> httpx2.Response:
         return self.send(self.prepare(signer, method, path, body, **signing))
 
-    def prepare(self, signer: Signer, method: str, path: str, body: Any = None, **signing: Any) -> SignedRequest:
+    def prepare(
+        self, signer: Signer, method: str, path: str, body: Any = None, **signing: Any
+    ) -> SignedRequest:
         return signer.sign(method, self.base_url + path, json_body=body, **signing)
 
     def register(self, signer: Signer, **members: Any) -> httpx2.Response:
@@ -92,7 +98,9 @@ class RawConnection:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         chunked = headers.get("transfer-encoding") == "chunked"
-        content = self._read_chunks() if chunked else self._stream.read(int(headers.get("content-length", "0")))
+        content = (
+            self._read_chunks() if chunked else self._stream.read(int(headers.get("content-length", "0")))
+        )
         return RawAnswer(int(status_line.split()[1]), headers, content)
 
     def _read_chunks(self) -> bytes:

@@ -1,0 +1,178 @@
+"""The parts that DataFold runs on, and how each is asked. A check may block: `project.health.probes` bounds it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import psutil
+import redis
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from accounts.models import JobRun
+from project.health.probes import Facts, Probes
+
+QUEUE = "celery"
+_REDIS_SECONDS = 1.5
+_WORKER_SECONDS = 0.7
+_MIGRATIONS_REMEMBERED_SECONDS = 30.0
+
+
+def probes() -> Probes:
+    """This process's."""
+    return _probes(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _probes(pid: int) -> Probes:
+    return Probes(
+        {
+            "database": check_database,
+            "migrations": check_migrations,
+            "redis": check_redis,
+            "broker": check_broker,
+            "workers": check_workers,
+            "beat": check_beat,
+        }
+    )
+
+
+def needed_parts() -> list[str]:
+    """Without these no signed request can be served."""
+    return ["database", "redis"] if settings.REDIS_URL else ["database"]
+
+
+def all_parts() -> list[str]:
+    background = ["broker", "workers", "beat"] if settings.CELERY_BROKER_URL else ["beat"]
+    return [*needed_parts(), "migrations", *background]
+
+
+def check_database() -> Facts:
+    """Its clock is compared with ours: dates of keys are judged by both."""
+    question = {
+        "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
+        "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        before = time.time()
+        cursor.execute(question)
+        theirs = float(cursor.fetchone()[0])
+    return {"kind": connection.vendor, "clock_offset_ms": _offset(theirs, before)}
+
+
+class _Migrations:
+    """Migrations are applied and stay so: a plan without gaps is remembered for half a minute."""
+
+    def __init__(self) -> None:
+        self._applied_until = 0.0
+
+    def __call__(self) -> Facts:
+        if self._applied_until > time.monotonic():
+            return {}
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            return {"status": "unhealthy", "error": f"{len(missing)} migrations are not applied: run manage.py migrate"}
+        self._applied_until = time.monotonic() + _MIGRATIONS_REMEMBERED_SECONDS
+        return {}
+
+
+check_migrations = _Migrations()
+
+
+def check_redis() -> Facts:
+    with redis_client(settings.REDIS_URL) as client:
+        before = time.time()
+        seconds, microseconds = client.time()
+        return {"clock_offset_ms": _offset(seconds + microseconds / 1e6, before)}
+
+
+def check_broker() -> Facts:
+    depth, oldest = queue_state()
+    return {"queued": depth, "oldest_seconds": oldest}
+
+
+def queue_state() -> tuple[int | None, float | None]:
+    """(jobs that wait, seconds that the oldest has waited); None where the broker cannot tell.
+
+    Raises:
+        redis.RedisError, OSError: the broker does not answer.
+    """
+    url = settings.CELERY_BROKER_URL
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        from project.celery import app
+
+        with app.connection_for_read() as broker:
+            broker.ensure_connection(max_retries=0, timeout=_WORKER_SECONDS)
+        return None, None
+    from project.telemetry import published_at
+
+    with redis_client(url) as client:
+        depth = int(client.llen(QUEUE))  # type: ignore[arg-type]
+        oldest = client.lindex(QUEUE, -1) if depth else None
+        published = published_at(oldest) if oldest is not None else None  # type: ignore[arg-type]
+    return depth, round(max(0.0, time.time() - published), 1) if published else None
+
+
+def check_workers() -> Facts:
+    """Each worker that answers, and for how long it has run."""
+    from project.celery import app
+
+    answers: dict[str, Any] = app.control.inspect(timeout=_WORKER_SECONDS).stats() or {}
+    if not answers:
+        return {"status": "unhealthy", "error": "no worker answers: keys expire late, no mail goes out"}
+    return {"workers": {name: {"uptime_seconds": stats.get("uptime")} for name, stats in sorted(answers.items())}}
+
+
+def check_beat() -> Facts:
+    """When the heartbeat job last began: beat sent it and a worker, or housekeeping, took it."""
+    from keys.jobs import HEARTBEAT, JOBS
+
+    last = JobRun.objects.values_list("last_started", flat=True).filter(name=HEARTBEAT).first()
+    if last is None:
+        return {"status": "unhealthy", "error": "no job has run yet", "last_tick": None}
+    age = timezone.now() - last
+    facts: Facts = {"last_tick": last.isoformat(), "age_seconds": round(age.total_seconds(), 1)}
+    late_after = 3 * JOBS[HEARTBEAT].every + timedelta(seconds=60)
+    return facts if age <= late_after else {**facts, "status": "unhealthy", "error": "no job ran for minutes"}
+
+
+def redis_client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def _offset(theirs: float, before: float) -> float:
+    """How far their clock is ahead of ours, in milliseconds; half the round trip is the error."""
+    return round((theirs - (before + time.time()) / 2) * 1000, 1)
+
+
+def process_facts() -> Facts:
+    process = psutil.Process()
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(settings.DATA_DIR)
+    return {
+        "memory_usage_mb": round(process.memory_info().rss / 1_048_576, 1),
+        "memory_available_mb": round(memory.available / 1_048_576, 1),
+        "cpu_percent": psutil.cpu_percent(),
+        "load_average": [round(load, 2) for load in psutil.getloadavg()],
+        "disk_usage_percent": round(disk.used / disk.total * 100, 1),
+        "disk_free_mb": round(disk.free / 1_048_576, 1),
+        "threads": threading.active_count(),
+        "pid": process.pid,
+    }
+
+
+def uptime_seconds() -> float:
+    return round(time.time() - psutil.Process().create_time(), 1)

@@ -1,0 +1,1 @@
+"""Prometheus metrics. Labels are bounded: routes and not paths, codes and not messages."""
