@@ -166,12 +166,12 @@ def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
     if lock:
         # The row first, by itself: an outer join cannot be locked.
         list(Key.objects.select_for_update().filter(pk__in=key_ids).order_by("pk").values_list("pk"))
+    # Successor and token in queries of their own: where few keys have one, a join over those columns,
+    # which are then nearly all null, makes SQLite read the whole table for each key.
     found = (
         Key.objects.filter(pk__in=key_ids)
-        .select_related(
-            "client__owner", "client__registered_by", "successor", "enrolment_token__issued_by", "decided_by"
-        )
-        .prefetch_related("approvals__operator")
+        .select_related("client__owner", "client__registered_by", "decided_by", "replaces__client")
+        .prefetch_related("approvals__operator", "successor", "enrolment_token__issued_by")
         .in_bulk()
     )
     return [found[key_id] for key_id in key_ids if key_id in found]

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
@@ -17,12 +17,21 @@ from unfold.admin import ModelAdmin
 from accounts.audit import Actor
 from accounts.models import AuditEvent, User
 
-COUNT_CAP = 10_000
+COUNT_CAP = 1_000
 HISTORY_LENGTH = 200
 
 
+def capped_count(rows: QuerySet[Any], cap: int) -> int:
+    """How many rows, counted to `cap` at most.
+
+    Selects a constant and counts here, so that an index alone answers it: Django's own count() of a
+    slice selects the primary key, and that is a look into the table for each row.
+    """
+    return len(rows.order_by().values_list(Value(1))[:cap])
+
+
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to 10,000 and no further: an exact count of 10⁷ rows takes seconds and helps nobody.
+    """Counts to 1,000 and no further: an exact count of 10⁷ rows takes seconds and helps nobody.
 
     What lies beyond is reached by filter and search.
     """
@@ -30,7 +39,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[:COUNT_CAP].count())
+        return capped_count(rows, COUNT_CAP)
 
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]

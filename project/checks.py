@@ -11,9 +11,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from project.ratelimit import parse_rate
-
 from project.encryption import encryption_key_problem
+from project.ratelimit import parse_rate
 
 
 @register(Tags.security)
@@ -166,7 +165,11 @@ def check_edge(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         )
     for origin in settings.DATAFOLD_CORS_ORIGINS:
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or "*" in origin:
+        if (
+            parts.scheme not in ("http", "https")
+            or f"{parts.scheme}://{parts.netloc}" != origin
+            or "*" in origin
+        ):
             problems.append(
                 Error(
                     f"DATAFOLD_CORS_ORIGINS: {origin!r} is not an origin as browsers send it.",
@@ -181,4 +184,27 @@ def check_edge(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
                 parse_rate(rate)
         except ValueError as error:
             problems.append(Error(f"DATAFOLD_{name}_RATE: {error}", id="datafold.E009"))
+    return problems
+
+
+@register(Tags.security)
+def check_forward_auth(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = [
+        Error(
+            f"DATAFOLD_FORWARD_AUTH_HOSTS: {host!r} is not a host.",
+            hint="Write a host in lower case, with its port unless that is the default one: app.example.com, "
+            "app.example.com:8443, or .example.com for every host below. A star is not taken.",
+            id="datafold.E010",
+        )
+        for host in settings.DATAFOLD_FORWARD_AUTH_HOSTS
+        if "*" in host or "/" in host or host != host.lower() or not host.strip(".")
+    ]
+    if settings.DATAFOLD_FORWARD_AUTH_HOSTS and not settings.DATAFOLD_TRUSTED_PROXIES:
+        problems.append(
+            Warning(
+                "DATAFOLD_FORWARD_AUTH_HOSTS is set and no proxy is trusted: every question would be refused.",
+                hint="List the proxies' addresses in DATAFOLD_TRUSTED_PROXIES.",
+                id="datafold.W007",
+            )
+        )
     return problems

@@ -27,13 +27,14 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent, Client
 from keys.models import VERIFYING, Key, KeyStatus, KeyUsage, RefusalCount
-from project.admin_base import described
+from project.admin_base import capped_count, described
 from project.charts import Columns, Row, columns, rows
 from project.parts import parts
 
 T = TypeVar("T")
 
 CAP = 10_000
+WAITING_CAP = 1_000
 COUNTERS_READ = 20_000
 HOURS = 24
 LISTED = 6
@@ -70,7 +71,7 @@ def waiting_badge(request: HttpRequest) -> str:
 def waiting() -> dict[str, Any]:
     """The keys that have waited longest, and how many there are."""
     pending = Key.objects.awaiting_decision().select_related("client").order_by("registered_at", "id")
-    return {"keys": list(pending[:LISTED]), "count": _plus(_capped(pending, cap=CAP), CAP)}
+    return {"keys": list(pending[:LISTED]), "count": _plus(_capped(pending, cap=WAITING_CAP), WAITING_CAP)}
 
 
 def keys_by_state() -> list[Row]:
@@ -216,7 +217,7 @@ def _fresh(name: str, make: Callable[[], T]) -> T:
 
 def _capped(rows_of: QuerySet[Any], *, cap: int) -> int:
     """How many rows, counted to `cap` + 1."""
-    return rows_of.order_by().values("pk")[: cap + 1].count()
+    return capped_count(rows_of, cap + 1)
 
 
 def _plus(count: int, cap: int) -> str:

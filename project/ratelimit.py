@@ -1,7 +1,7 @@
 """What an answer says about a rate limit: the RateLimit fields of draft-ietf-httpapi-ratelimit-headers (08 to 11).
 
-    RateLimit-Policy: "client";q=6000;w=60
-    RateLimit: "client";r=5999;t=42
+RateLimit-Policy: "client";q=6000;w=60
+RateLimit: "client";r=5999;t=42
 """
 
 from __future__ import annotations

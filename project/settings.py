@@ -135,6 +135,18 @@ DATABASES: dict[str, Any] = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"].setdefault("OPTIONS", {}).update(SQLITE_OPTIONS)
+else:
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # A pooler in transaction mode hands the next statement to another connection, which knows no cursor.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DATABASE_PGBOUNCER", False)
+
+DATABASE_REPLICA_URL: str = env.str("DATABASE_REPLICA_URL", "")
+if DATABASE_REPLICA_URL:
+    DATABASES["replica"] = {
+        **env.dj_db_url("DATABASE_REPLICA_URL", conn_max_age=60, conn_health_checks=True),
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "TEST": {"MIRROR": "default"},
+    }
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 REDIS_TIMEOUT_SECONDS: float = env.float("REDIS_TIMEOUT_SECONDS", 1.0)
@@ -409,6 +421,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "CompatibilityModeEnum": "schemas.compatibility.MODES",
         "ProfileEnum": "accounts.models.Profile",
         "ClientStatusEnum": "accounts.models.ClientStatus",
         "KeyStatusEnum": "keys.models.KeyStatus",

@@ -60,6 +60,8 @@ def connect_celery(app: Celery) -> None:
         if stack is not None:
             stack.close()
 
+    # Celery would replace the log format of the settings by its own.
+    signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="datafold.logging")
     signals.before_task_publish.connect(before_publish, weak=False, dispatch_uid="datafold.publish")
     signals.task_prerun.connect(before_run, weak=False, dispatch_uid="datafold.prerun")
     signals.task_postrun.connect(after_run, weak=False, dispatch_uid="datafold.postrun")
@@ -73,6 +75,10 @@ def published_at(message: bytes | str) -> float | None:
         return float(headers[_PUBLISHED])
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _keep_logging(**_: Any) -> None:
+    """Django has configured it already."""
 
 
 def _configure_worker(**_: Any) -> None:

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from accounts.authentication.views import admin_login
+from keys.api.directory import directory_view
 from project import health
 from project.metrics.views import metrics_view
 from project.pages import home
@@ -28,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
     re_path(r"^health/detailed/?$", health.detailed, name="health-detailed"),
     path("metrics", metrics_view, name="metrics"),
+    path(".well-known/http-message-signatures-directory", directory_view, name="key-directory"),
     path("openapi.json", gzip_page(SpectacularAPIView.as_view()), name="openapi"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc/bundles/redoc.standalone.js", gzip_page(redoc_bundle), name="redoc-bundle"),

@@ -117,9 +117,11 @@ def _no_memory(request: pytest.FixtureRequest) -> None:
         return
     from django.core.cache import cache
 
+    from keys import server_keys
     from keys.directory import directory
 
     directory().clear()
+    server_keys.clear_cache()
     cache.clear()
     if url := os.environ["REDIS_URL"]:
         import redis

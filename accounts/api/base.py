@@ -63,12 +63,12 @@ class OperatorView(APIView):
     authentication_classes = [OperatorTokenAuthentication, OperatorSessionAuthentication]
     permission_classes = [HoldsPermission]
     permissions: Mapping[str, str] = {}
-    ordering = "-id"
+    ordering: str | tuple[str, ...] = "-id"
 
     def page(self, rows: QuerySet[AnyModel], serializer: type[serializers.BaseSerializer[Any]]) -> Response:
         """One page of `rows`, which must be ordered by an index."""
         paginator = EnvelopeCursorPagination()
-        paginator.ordering = self.ordering
+        paginator.ordering = self.ordering  # type: ignore[assignment]  # DRF takes a tuple as well
         found = paginator.paginate_queryset(rows, self.request, view=self)
         return paginator.get_paginated_response(serializer(found, many=True).data)
 

@@ -37,7 +37,7 @@ FILTERS = {"client_id": "client__client_id", "expires_before": "expires_at__lt"}
 
 class KeysView(OperatorView):
     permissions = {"GET": "keys.view_key"}
-    ordering = "-registered_at"
+    ordering = ("-registered_at", "-id")
 
     @extend_schema(
         operation_id="operators_keys_list",

@@ -113,7 +113,7 @@ class DeliveryDetailSerializer(DeliverySerializer):
     def get_attempts(self, delivery: WebhookDelivery) -> list[dict[str, Any]]:
         """The last 20, newest first."""
         rows = delivery.attempts.select_related("delivery").order_by("-id")[:20]
-        return list(AttemptSerializer(rows, many=True).data)
+        return [AttemptSerializer(row).data for row in rows]
 
 
 class DeliveryFilter(StrictSerializer):
@@ -184,7 +184,9 @@ class WebhooksView(WebhookCall):
 
 
 class WebhookView(WebhookCall):
-    @extend_schema(tags=TAGS, summary="One webhook", responses=enveloped(WebhookSerializer, errors=ONE_ERRORS))
+    @extend_schema(
+        tags=TAGS, summary="One webhook", responses=enveloped(WebhookSerializer, errors=ONE_ERRORS)
+    )
     def get(self, request: Request, webhook_id: UUID) -> ApiResponse:
         return ApiResponse(WebhookSerializer(self.webhook(webhook_id)).data)
 
@@ -255,7 +257,7 @@ class DeliveriesView(WebhookCall):
         rows = rows.filter(**judged(DeliveryFilter, query))
         paginator = EnvelopeCursorPagination()
         page = paginator.paginate_queryset(rows, request, view=self)
-        return paginator.get_paginated_response(DeliverySerializer(page, many=True).data)
+        return paginator.get_paginated_response([DeliverySerializer(row).data for row in page or ()])
 
 
 class DeliveryView(WebhookCall):

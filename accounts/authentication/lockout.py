@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from math import ceil
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.authentication.errors import LoginLocked
-from project.proxies import client_address
+from project.proxies import caller_network, client_address
 
 API_PREFIX = "/api/"
 USERNAME_LENGTH = 150
@@ -27,13 +27,12 @@ def lock_address(request: HttpRequest) -> str | None:
 
     An IPv6 host owns a whole /64 and can change its address with every attempt, so the network counts.
     """
-    address = client_address(request)
+    network = caller_network(client_address(request))
+    address = f"{network}::" if ":" in network else network
     try:
-        parsed = ip_address(address)
+        ip_address(address)
     except ValueError:
         return None
-    if isinstance(parsed, IPv6Address):
-        return str(IPv6Network((parsed, 64), strict=False).network_address)
     return address
 
 

@@ -54,7 +54,9 @@ class Webhook(models.Model):
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     notice_due_at = models.DateTimeField(
-        null=True, editable=False, help_text="When the mail that it was disabled is to be sent; empty: none is due."
+        null=True,
+        editable=False,
+        help_text="When the mail that it was disabled is to be sent; empty: none is due.",
     )
     tested_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField()
@@ -71,7 +73,9 @@ class Webhook(models.Model):
             models.Index(
                 fields=["due_at"], condition=Q(status="active", due_at__isnull=False), name="webhook_due"
             ),
-            models.Index(fields=["notice_due_at"], condition=Q(notice_due_at__isnull=False), name="webhook_notice"),
+            models.Index(
+                fields=["notice_due_at"], condition=Q(notice_due_at__isnull=False), name="webhook_notice"
+            ),
             models.Index(fields=["-created_at", "id"], name="webhook_newest"),
         ]
 
@@ -97,11 +101,15 @@ class WebhookDelivery(models.Model):
     id = models.BigAutoField(primary_key=True)
     delivery_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="deliveries")
-    event_id = models.UUIDField(help_text="The same in every delivery of the event: receivers act on it once.")
+    event_id = models.UUIDField(
+        help_text="The same in every delivery of the event: receivers act on it once."
+    )
     event_type = models.CharField(max_length=64)
     body = models.TextField()
     source = models.CharField(
-        max_length=40, blank=True, help_text="What it was made of; empty for tests and for what is sent again."
+        max_length=40,
+        blank=True,
+        help_text="What it was made of; empty for tests and for what is sent again.",
     )
     replay_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
     status = models.CharField(max_length=16, choices=DeliveryStatus, default=DeliveryStatus.PENDING)
@@ -164,7 +172,9 @@ class WebhookCursor(models.Model):
 
     name = models.CharField(max_length=32, primary_key=True)
     position = models.BigIntegerField(default=0)
-    gaps = models.JSONField(default=list, help_text="[first id, last id, until]: passed without seeing a row.")
+    gaps = models.JSONField(
+        default=list, help_text="[first id, last id, until]: passed without seeing a row."
+    )
 
     class Meta:
         default_permissions = ()

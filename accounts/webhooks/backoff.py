@@ -15,5 +15,5 @@ def delay_after(attempts: int, *, jitter: float) -> timedelta:
         attempts: how many have failed, from 1.
         jitter: a random number from 0 to 1.
     """
-    longest = min(FIRST * 2 ** min(attempts - 1, 20), LONGEST)
+    longest = min(FIRST * (1 << min(attempts - 1, 20)), LONGEST)
     return longest / 2 + longest / 2 * jitter

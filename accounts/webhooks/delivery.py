@@ -35,6 +35,17 @@ from keys.server_keys import current_signer
 
 MOST_AT_ONCE = 100
 TURN_SECONDS = 30.0
+_KEPT = (
+    "duration_ms",
+    "request_fields",
+    "address",
+    "status_code",
+    "response_fields",
+    "response_body",
+    "response_truncated",
+    "error_code",
+    "error",
+)
 
 Send = Callable[..., transport.Answer]
 Clock = Callable[[], datetime]
@@ -72,8 +83,10 @@ def deliver(webhook_id: uuid.UUID, *, send: Send = transport.post, clock: Clock 
             delivery = _next(webhook_id, now=clock())
             if delivery is None or not _renew(webhook_id, token, policy, now=clock()):
                 break
-            made += 1
             attempt = start_attempt(delivery, now=clock())
+            if attempt is None:
+                break
+            made += 1
             outcome = exchange(delivery, attempt, signer=signer, policy=policy, send=send, now=clock())
             if not _conclude(delivery, outcome, token=token, policy=policy, now=clock()):
                 break
@@ -82,11 +95,15 @@ def deliver(webhook_id: uuid.UUID, *, send: Send = transport.post, clock: Clock 
     return made
 
 
-def start_attempt(delivery: WebhookDelivery, *, now: datetime) -> WebhookAttempt:
-    """Put on record that it is about to be sent, so that a crash in between shows."""
+def start_attempt(delivery: WebhookDelivery, *, now: datetime) -> WebhookAttempt | None:
+    """Put on record that it is about to be sent, so that a crash in between shows; None if it was deleted."""
     with transaction.atomic():
+        if not WebhookDelivery.objects.select_for_update().filter(pk=delivery.pk).exists():
+            return None
         lost = WebhookAttempt.objects.filter(delivery=delivery, duration_ms__isnull=True)
-        lost.update(duration_ms=0, error_code="WORKER_LOST", error="The worker stopped in the middle; sent again.")
+        lost.update(
+            duration_ms=0, error_code="WORKER_LOST", error="The worker stopped in the middle; sent again."
+        )
         WebhookDelivery.objects.filter(pk=delivery.pk).update(
             attempts_made=F("attempts_made") + 1, first_attempt_at=Coalesce("first_attempt_at", now)
         )
@@ -145,18 +162,24 @@ def _judge(answer: transport.Answer) -> Outcome:
     if 200 <= answer.status < 300:
         return judged()
     if 300 <= answer.status < 400:
-        return judged("REDIRECTED", f"It answered {answer.status}. Redirects are not followed: subscribe the final URL.")
-    return judged("STATUS", f"It answered {answer.status}; a status of 200 to 299 says that it has the event.")
+        return judged(
+            "REDIRECTED", f"It answered {answer.status}. Redirects are not followed."
+        )
+    return judged(
+        "STATUS", f"It answered {answer.status}; a status of 200 to 299 says that it has the event."
+    )
 
 
 def _keep(attempt: WebhookAttempt, outcome: Outcome) -> None:
-    attempt.error_code, attempt.error, attempt.address = outcome.error_code, plain(outcome.error)[:500], outcome.address
+    attempt.error_code, attempt.error = outcome.error_code, plain(outcome.error)[:500]
+    attempt.address = outcome.address
     if answer := outcome.answer:
         attempt.status_code = answer.status
         attempt.response_fields = response_fields_to_keep(answer.fields)
         attempt.response_body = body_to_keep(answer.body)
         attempt.response_truncated = answer.truncated
-    attempt.save()
+    # Not save(): it would bring back what was deleted while the receiver was talked to.
+    WebhookAttempt.objects.filter(pk=attempt.pk).update(**{name: getattr(attempt, name) for name in _KEPT})
 
 
 def _take_lease(webhook_id: uuid.UUID, policy: Policy, *, now: datetime) -> uuid.UUID | None:
@@ -249,5 +272,3 @@ def due(now: datetime, *, limit: int = 1000) -> list[uuid.UUID]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     rows = Webhook.objects.filter(free, status=WebhookStatus.ACTIVE, due_at__lte=now)
     return list(rows.order_by("due_at").values_list("pk", flat=True)[:limit])
-
-

@@ -63,9 +63,7 @@ def type_of(action: str, after: Mapping[str, Any] | None) -> str | None:
 
 def is_wanted(event_type: str, patterns: Collection[str]) -> bool:
     """Whether a subscription to `patterns` ("key.approved", "key.*", "*") gets events of the type."""
-    return (
-        event_type in patterns or EVERYTHING in patterns or f"{event_type.partition('.')[0]}.*" in patterns
-    )
+    return event_type in patterns or EVERYTHING in patterns or f"{event_type.partition('.')[0]}.*" in patterns
 
 
 def may_be_told_to_client(event_type: str) -> bool:
@@ -77,7 +75,9 @@ def pattern_problem(pattern: object, *, for_client: bool) -> str:
     if not isinstance(pattern, str) or (
         pattern not in TYPES and pattern not in _FAMILIES and pattern != EVERYTHING
     ):
-        return f"{str(pattern)[:40]!r} is no event. Choose of {', '.join(TYPES)}, a family such as key.*, or *."
+        return (
+            f"{str(pattern)[:40]!r} is no event. Choose of {', '.join(TYPES)}, a family such as key.*, or *."
+        )
     if for_client and pattern in OPERATORS_ONLY:
         return f"{pattern} is told to operators only."
     return ""

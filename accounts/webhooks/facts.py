@@ -94,7 +94,12 @@ def _event_of_audit(row: AuditEvent, event_type: str, targets: dict[tuple[str, s
         audience=target.audience if events.may_be_told_to_client(event_type) else frozenset(),
         data={
             **told,
-            "actor": {"kind": row.actor_kind, "id": row.actor_id, "label": row.actor_label, "key": row.actor_key},
+            "actor": {
+                "kind": row.actor_kind,
+                "id": row.actor_id,
+                "label": row.actor_label,
+                "key": row.actor_key,
+            },
             "address": row.address,
             "request_id": row.request_id,
             "audit_event": row.pk,
@@ -111,7 +116,9 @@ def _event_of_audit(row: AuditEvent, event_type: str, targets: dict[tuple[str, s
 
 def _for_client(facts: dict[str, Any] | None) -> dict[str, Any] | None:
     return (
-        None if facts is None else {name: value for name, value in facts.items() if name not in _OPERATORS_FACTS}
+        None
+        if facts is None
+        else {name: value for name, value in facts.items() if name not in _OPERATORS_FACTS}
     )
 
 

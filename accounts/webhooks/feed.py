@@ -95,10 +95,7 @@ def _skip(cursor: WebhookCursor, *, to: int) -> None:
 def _unseen(source: Source, cursor: WebhookCursor) -> tuple[list[int], bool]:
     """Ids of rows that were not read yet, and whether there may be more."""
     new = list(
-        source.rows()
-        .filter(pk__gt=cursor.position)
-        .order_by("pk")
-        .values_list("pk", flat=True)[:BATCH]
+        source.rows().filter(pk__gt=cursor.position).order_by("pk").values_list("pk", flat=True)[:BATCH]
     )
     late: list[int] = []
     for start in range(0, len(cursor.gaps), GAPS_AT_ONCE):
@@ -126,7 +123,10 @@ def _fan_out(happened: Sequence[Event], now: datetime) -> int:
     operators, clients = _subscriptions(concerned)
     deliveries = []
     for event in happened:
-        listeners = [*operators, *(webhook for client in event.audience for webhook in clients.get(client, ()))]
+        listeners = [
+            *operators,
+            *(webhook for client in event.audience for webhook in clients.get(client, ())),
+        ]
         deliveries += [_delivery(event, webhook, now) for webhook in listeners if _gets(webhook, event)]
     WebhookDelivery.objects.bulk_create(deliveries, batch_size=500)
     # After the rows: a worker that finds nothing to do and says so waits here, and then looks again.
@@ -144,7 +144,9 @@ def _subscriptions(concerned: Iterable[int]) -> tuple[list[Webhook], dict[int, l
     operators: list[Webhook] = []
     clients: dict[int, list[Webhook]] = {}
     for webhook in rows.order_by("created_at", "pk"):
-        (operators if webhook.client_id is None else clients.setdefault(webhook.client_id, [])).append(webhook)
+        (operators if webhook.client_id is None else clients.setdefault(webhook.client_id, [])).append(
+            webhook
+        )
     return operators, clients
 
 

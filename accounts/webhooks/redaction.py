@@ -9,7 +9,16 @@ BODY_BYTES = 2048
 REDACTED = "[redacted]"
 
 _KEPT_RESPONSE_FIELDS = frozenset(
-    {"content-type", "content-length", "content-encoding", "date", "retry-after", "server", "via", "x-request-id"}
+    {
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "date",
+        "retry-after",
+        "server",
+        "via",
+        "x-request-id",
+    }
 )
 _MAX_FIELDS = 30
 _MAX_VALUE = 200

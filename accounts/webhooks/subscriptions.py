@@ -26,6 +26,7 @@ from accounts.webhooks import events, transport
 from accounts.webhooks.delivery import Send, exchange, start_attempt
 from accounts.webhooks.errors import (
     WebhookLimitReached,
+    WebhookNotFound,
     WebhookStateConflict,
     WebhookTestsTooOften,
 )
@@ -149,7 +150,8 @@ def redeliver(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
             )
         if webhook.status != WebhookStatus.ACTIVE:
             raise WebhookStateConflict(
-                f"The webhook is {webhook.status}. Resume it first; what waits goes out then.", status=webhook.status
+                f"The webhook is {webhook.status}. Resume it first; what waits goes out then.",
+                status=webhook.status,
             )
         again = WebhookDelivery.objects.create(
             webhook=webhook,
@@ -161,7 +163,10 @@ def redeliver(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
         )
         Webhook.objects.filter(pk=webhook.pk, due_at__isnull=True).update(due_at=again.created_at)
         _record(
-            webhook, actor, "webhook.redelivered", after={"event_id": str(again.event_id), "type": again.event_type}
+            webhook,
+            actor,
+            "webhook.redelivered",
+            after={"event_id": str(again.event_id), "type": again.event_type},
         )
     return again
 
@@ -194,6 +199,8 @@ def send_test(webhook: Webhook, *, actor: Actor, send: Send = transport.post) ->
         )
         _record(webhook, actor, "webhook.tested", after={"delivery_id": str(delivery.delivery_id)})
     attempt = start_attempt(delivery, now=now)
+    if attempt is None:
+        raise WebhookNotFound("The webhook was deleted meanwhile.")
     outcome = exchange(delivery, attempt, signer=signer, policy=policy, send=send, now=now)
     if outcome.delivered:
         delivery.status = DeliveryStatus.DELIVERED

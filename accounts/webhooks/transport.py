@@ -193,9 +193,7 @@ def _read(stream: _BoundedStream, address: str) -> Answer:
         body = response.read(BODY_BYTES + 1)
     except (OSError, HTTPException, ValueError):
         body = b""  # the status is what counts, and it came
-    return Answer(
-        response.status, response.getheaders(), body[:BODY_BYTES], len(body) > BODY_BYTES, address
-    )
+    return Answer(response.status, response.getheaders(), body[:BODY_BYTES], len(body) > BODY_BYTES, address)
 
 
 def _left(deadline: float) -> float:

@@ -54,9 +54,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="key",
-            index=models.Index(
-                fields=["last_used_at", "decided_at"], condition=Q(status="active"), name="key_silent"
-            ),
+            index=models.Index(fields=["status", "last_used_at", "decided_at"], name="key_silent"),
         ),
         migrations.CreateModel(
             name="Approval",

@@ -155,9 +155,7 @@ class Key(models.Model):
             ),
             models.Index(fields=["-registered_at", "-id"], name="key_newest"),
             models.Index(fields=["fingerprint"], name="key_by_fingerprint"),
-            models.Index(
-                fields=["last_used_at", "decided_at"], condition=Q(status=KeyStatus.ACTIVE), name="key_silent"
-            ),
+            models.Index(fields=["status", "last_used_at", "decided_at"], name="key_silent"),
         ]
 
     def __str__(self) -> str:

@@ -100,6 +100,10 @@ class RedisConnections:
             raise redis.ConnectionError(
                 f"Redis would evict nonces (maxmemory-policy {facts.get('maxmemory_policy')}); set it to noeviction"
             )
+        if not facts.get("run_id"):
+            raise redis.ConnectionError(
+                "INFO does not tell which run of the server this is; allow the command"
+            )
         self._local.run_id = facts["run_id"][:16]
 
 

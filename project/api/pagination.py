@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.db.models import QuerySet
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from project.api.envelope import ApiResponse
+from project.db.replica import read_from_replica
 
 
 class EnvelopeCursorPagination(CursorPagination):
@@ -17,6 +20,14 @@ class EnvelopeCursorPagination(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 200
     ordering = "-id"
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: Any = None
+    ) -> list[Any] | None:
+        return read_from_replica(
+            queryset,
+            lambda rows: super(EnvelopeCursorPagination, self).paginate_queryset(rows, request, view),
+        )
 
     def get_paginated_response(self, data: Any) -> Response:
         following = self.get_next_link()

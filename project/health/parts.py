@@ -83,7 +83,10 @@ class _Migrations:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
-            return {"status": "unhealthy", "error": f"{len(missing)} migrations are not applied: run manage.py migrate"}
+            return {
+                "status": "unhealthy",
+                "error": f"{len(missing)} migrations are not applied: run manage.py migrate",
+            }
         self._applied_until = time.monotonic() + _MIGRATIONS_REMEMBERED_SECONDS
         return {}
 
@@ -132,7 +135,9 @@ def check_workers() -> Facts:
     answers: dict[str, Any] = app.control.inspect(timeout=_WORKER_SECONDS).stats() or {}
     if not answers:
         return {"status": "unhealthy", "error": "no worker answers: keys expire late, no mail goes out"}
-    return {"workers": {name: {"uptime_seconds": stats.get("uptime")} for name, stats in sorted(answers.items())}}
+    return {
+        "workers": {name: {"uptime_seconds": stats.get("uptime")} for name, stats in sorted(answers.items())}
+    }
 
 
 def check_beat() -> Facts:

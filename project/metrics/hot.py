@@ -24,7 +24,9 @@ DURATION = Histogram(
     buckets=_SECONDS,
 )
 REFUSALS = Counter("datafold_refusals_total", "Refused requests by error code.", ["code"])
-REPLAYS = Counter("datafold_replays_stopped_total", "Signatures refused because their nonce was spent before.")
+REPLAYS = Counter(
+    "datafold_replays_stopped_total", "Signatures refused because their nonce was spent before."
+)
 VERIFIED = Counter("datafold_signatures_verified_total", "Signatures that held and were let in.")
 LOOKUPS = Counter(
     "datafold_cache_lookups_total",

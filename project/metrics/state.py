@@ -43,18 +43,25 @@ class StateCollector(Collector):
 
 def families(state: dict[str, Facts]) -> Iterator[GaugeMetricFamily]:
     """The gauges of a state as the probes returned it; without values where it is unknown."""
-    up = GaugeMetricFamily("datafold_state_up", "1 where the part could be asked for its state.", labels=["part"])
+    up = GaugeMetricFamily(
+        "datafold_state_up", "1 where the part could be asked for its state.", labels=["part"]
+    )
     keys = GaugeMetricFamily("datafold_keys", "Keys by state.", labels=["status"])
     lag = GaugeMetricFamily(
-        "datafold_audit_seal_lag_seconds", "Age of the oldest event of the audit log that is not sealed; 0 for none."
+        "datafold_audit_seal_lag_seconds",
+        "Age of the oldest event of the audit log that is not sealed; 0 for none.",
     )
-    started = GaugeMetricFamily("datafold_job_last_started_timestamp_seconds", "When each job last began.", labels=["job"])
+    started = GaugeMetricFamily(
+        "datafold_job_last_started_timestamp_seconds", "When each job last began.", labels=["job"]
+    )
     finished = GaugeMetricFamily(
         "datafold_job_last_success_timestamp_seconds", "When each job last ran through.", labels=["job"]
     )
     failing = GaugeMetricFamily("datafold_job_failing", "1 where the job's last run failed.", labels=["job"])
     depth = GaugeMetricFamily("datafold_queue_depth", "Background jobs that wait for a worker.")
-    oldest = GaugeMetricFamily("datafold_queue_oldest_seconds", "How long the oldest waiting job has waited; 0 for none.")
+    oldest = GaugeMetricFamily(
+        "datafold_queue_oldest_seconds", "How long the oldest waiting job has waited; 0 for none."
+    )
     for part, facts in state.items():
         up.add_metric([part], float(facts["status"] == "healthy"))
     database, queue = state.get("database", {}), state.get("queue", {})
@@ -76,7 +83,11 @@ def families(state: dict[str, Facts]) -> Iterator[GaugeMetricFamily]:
 
 def read_database() -> Facts:
     jobs = list(JobRun.objects.values_list("name", "last_started", "last_finished", "last_error"))
-    return {"keys": _keys_by_state(int(time.time() // KEYS_REMEMBERED_SECONDS)), "seal_lag": seal_lag(), "jobs": jobs}
+    return {
+        "keys": _keys_by_state(int(time.time() // KEYS_REMEMBERED_SECONDS)),
+        "seal_lag": seal_lag(),
+        "jobs": jobs,
+    }
 
 
 def read_queue() -> Facts:

@@ -79,7 +79,7 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
         "show_owner",
         "served_number",
         "served_format",
-        "compatibility",
+        "show_compatibility",
         "updated_at",
     ]
     list_filter = ["state", "served_format", "versions_need_approval", LifeFilter]
@@ -91,10 +91,17 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
     change_form_outer_after_template = "schemas/schema_panels.html"
     fieldsets = [
         ("Schema", {"fields": ["name", "description", "show_owner", "show_writers", "strict_writers_only"]}),
-        ("Rules", {"fields": ["compatibility", "versions_need_approval", "break_glass_until"]}),
+        ("Rules", {"fields": ["show_compatibility", "versions_need_approval", "break_glass_until"]}),
         ("Dates", {"fields": ["created_at", "updated_at", "deleted_at"]}),
     ]
-    readonly_fields = ["show_owner", "show_writers", "created_at", "updated_at", "deleted_at"]
+    readonly_fields = [
+        "show_owner",
+        "show_writers",
+        "show_compatibility",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+    ]
 
     @display(description="state", label=STATE_LABELS)
     def show_state(self, schema: Schema) -> str:
@@ -106,6 +113,10 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
             return "-"
         link = reverse("admin:accounts_client_change", args=[schema.owner.pk])
         return format_html('<a class="df-link" href="{}">{}</a>', link, schema.owner.client_id)
+
+    @display(description="compatibility")
+    def show_compatibility(self, schema: Schema) -> str:
+        return format_html("<code>{}</code>", schema.compatibility)
 
     @display(description="further writers")
     def show_writers(self, schema: Schema) -> str:

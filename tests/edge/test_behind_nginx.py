@@ -40,7 +40,9 @@ class Site:
         return self.http.get(path, headers={**signed.headers, **(headers or {})})
 
     def last_address(self) -> str:
-        lines = [json.loads(line) for line in self.server.log.read_text().splitlines() if '"request ended"' in line]
+        lines = [
+            json.loads(line) for line in self.server.log.read_text().splitlines() if '"request ended"' in line
+        ]
         return str(lines[-1]["address"])
 
 
@@ -80,7 +82,9 @@ def test_a_signature_over_https_holds(site: Site, signer: Signer) -> None:
 
 def test_a_signature_over_http_does_not(site: Site, signer: Signer) -> None:
     signed = signer.sign("GET", site.nginx.origin.replace("https", "http") + "/api/v1/auth/me")
-    assert_refused(site.http.get("/api/v1/auth/me", headers=signed.headers), 401, "SIGNATURE_VERIFICATION_FAILED")
+    assert_refused(
+        site.http.get("/api/v1/auth/me", headers=signed.headers), 401, "SIGNATURE_VERIFICATION_FAILED"
+    )
 
 
 def test_forged_forwarding_fields_end_at_the_proxy(site: Site, signer: Signer) -> None:
@@ -121,13 +125,17 @@ def test_forged_fields_from_a_stranger_do_nothing(datafold_server: DataFoldServe
     answer = caller.http.get("/api/v1/auth/me", headers=forged)
     assert_refused(answer, 401, "SIGNATURE_VERIFICATION_FAILED")
     addresses = {
-        json.loads(line).get("address") for line in datafold_server.log.read_text().splitlines() if line[:1] == "{"
+        json.loads(line).get("address")
+        for line in datafold_server.log.read_text().splitlines()
+        if line[:1] == "{"
     }
     assert "203.0.113.66" not in addresses
     caller.close()
 
 
-def test_the_forwarded_field_is_never_believed(start_server: Callable[..., DataFoldServer], let_in: LetIn) -> None:
+def test_the_forwarded_field_is_never_believed(
+    start_server: Callable[..., DataFoldServer], let_in: LetIn
+) -> None:
     server = start_server("forwarded", DATAFOLD_TRUSTED_PROXIES="127.0.0.1/32")
     signer, caller = let_in(server, "forwarded"), Caller(server.base_url)
     signed = caller.prepare(signer, "GET", "/api/v1/auth/me")

@@ -85,7 +85,9 @@ def test_a_change_page_violates_nothing_and_its_scripts_run(
     assert "/change/" in visitor.page.url
     visitor.complaints += visitor.page.evaluate("window.violations")
     assert visitor.complaints == []
-    assert visitor.page.evaluate("typeof window.Alpine === 'object' && !document.querySelector('html[x-cloak]')")
+    assert visitor.page.evaluate(
+        "typeof window.Alpine === 'object' && !document.querySelector('html[x-cloak]')"
+    )
     visitor.context.close()
 
 
@@ -106,5 +108,7 @@ def test_an_injected_script_does_not_run(browser: Browser, datafold_server: Data
         "const s = document.createElement('script'); s.textContent = 'window.injected = 1'; document.body.append(s)"
     )
     assert visitor.page.evaluate("window.injected") is None
-    assert any(line.startswith("script-src-elem inline") for line in visitor.page.evaluate("window.violations"))
+    assert any(
+        line.startswith("script-src-elem inline") for line in visitor.page.evaluate("window.violations")
+    )
     visitor.context.close()

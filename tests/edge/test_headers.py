@@ -102,17 +102,25 @@ def test_a_listed_origin_may_read(http: httpx2.Client) -> None:
 
 
 def test_a_preflight_is_answered_with_what_signing_needs(http: httpx2.Client) -> None:
-    wish = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "signature"}
+    wish = {
+        "Origin": APP,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "signature",
+    }
     answer = http.options("/api/v1/schemas", headers=wish)
     assert answer.status_code == 204
     allowed = answer.headers["Access-Control-Allow-Headers"].lower()
     assert all(name in allowed for name in ("signature", "signature-input", "content-digest", "content-type"))
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://app.example.com", APP + ".evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://app.example.com", APP + ".evil.example"]
+)
 def test_any_other_origin_may_not(http: httpx2.Client, origin: str) -> None:
     for headers in ({"Origin": origin}, {"Origin": origin, "Access-Control-Request-Method": "POST"}):
-        answer = http.request("OPTIONS" if len(headers) == 2 else "GET", "/api/v1/system/status", headers=headers)
+        answer = http.request(
+            "OPTIONS" if len(headers) == 2 else "GET", "/api/v1/system/status", headers=headers
+        )
         assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
@@ -139,6 +147,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://redis.example.com:6379/0",
     "DATAFOLD_DEVELOPMENT": "false",
     "DATAFOLD_CORS_ORIGINS": "",
+    "DATAFOLD_REQUIRE_MFA": "true",
 }
 
 

@@ -55,7 +55,10 @@ def come_from(strict_server: DataFoldServer) -> Iterator[Callable[[str], From]]:
 
 def quota(response: httpx2.Response) -> tuple[str, int, int, int, int]:
     """(policy, limit, window, remaining, reset) as the two fields say."""
-    policy, state = FIELD.fullmatch(response.headers["RateLimit-Policy"]), FIELD.fullmatch(response.headers["RateLimit"])
+    policy, state = (
+        FIELD.fullmatch(response.headers["RateLimit-Policy"]),
+        FIELD.fullmatch(response.headers["RateLimit"]),
+    )
     assert policy is not None
     assert state is not None
     assert policy["policy"] == state["policy"]
@@ -144,10 +147,14 @@ def test_wrong_signatures_are_refused_before_any_cryptography(
     with ThreadPoolExecutor(4) as pool:
         codes = Counter(
             attacker_answer.json()["error"]["code"]
-            for attacker_answer in pool.map(lambda _: attacker.signed(forger, "GET", "/api/v1/auth/me"), range(60))
+            for attacker_answer in pool.map(
+                lambda _: attacker.signed(forger, "GET", "/api/v1/auth/me"), range(60)
+            )
         )
     assert set(codes) == {"SIGNATURE_VERIFICATION_FAILED", "RATE_LIMITED"}
-    assert 10 <= codes["SIGNATURE_VERIFICATION_FAILED"] <= 10 + 8  # 2 processes with 4 threads may be under way
+    assert (
+        10 <= codes["SIGNATURE_VERIFICATION_FAILED"] <= 10 + 8
+    )  # 2 processes with 4 threads may be under way
     refused = attacker.signed(forger, "GET", "/api/v1/auth/me")
     assert_refused(refused, 429, "RATE_LIMITED")
     assert quota(refused)[0] == "failures"

@@ -144,16 +144,12 @@ def test_a_host_that_is_not_listed_is_not_judged(proxy: Proxy, signer: Signer) -
     assert (refused.status_code, error(refused)["code"]) == (403, "FORWARDED_HOST_NOT_ALLOWED")
 
 
-def test_without_any_listed_host_nothing_passes(
-    proxy: Proxy, signer: Signer, settings: Settings
-) -> None:
+def test_without_any_listed_host_nothing_passes(proxy: Proxy, signer: Signer, settings: Settings) -> None:
     settings.DATAFOLD_FORWARD_AUTH_HOSTS = []
     assert proxy.ask(signer.sign("GET", f"{ORIGIN}/orders")).status_code == 403
 
 
-def test_an_address_that_is_no_proxy_is_refused(
-    proxy: Proxy, signer: Signer, settings: Settings
-) -> None:
+def test_an_address_that_is_no_proxy_is_refused(proxy: Proxy, signer: Signer, settings: Settings) -> None:
     settings.DATAFOLD_TRUSTED_PROXIES = ["10.0.0.0/8"]
     refused = proxy.ask(signer.sign("GET", f"{ORIGIN}/orders"))
     assert (refused.status_code, error(refused)["code"]) == (403, "PROXY_NOT_TRUSTED")
@@ -318,8 +314,6 @@ def test_other_proxies_get_the_status_itself(traefik: Proxy) -> None:
     assert "X-DataFold-Refusal" not in refused
 
 
-def test_a_question_is_never_redirected_to_https(
-    nginx: Proxy, signer: Signer, settings: Settings
-) -> None:
+def test_a_question_is_never_redirected_to_https(nginx: Proxy, signer: Signer, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert nginx.ask(signer.sign("GET", f"{ORIGIN}/orders")).status_code == 200

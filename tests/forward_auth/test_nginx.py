@@ -225,9 +225,7 @@ def test_forged_forwarding_fields_sent_to_datafold_itself_are_refused(
     start_server: Callable[..., DataFoldServer],
 ) -> None:
     """A server that trusts a proxy elsewhere does not believe the caller next door."""
-    server = start_server(
-        "direct", DATAFOLD_TRUSTED_PROXIES="10.9.8.7/32", DATAFOLD_FORWARD_AUTH_HOSTS=HOST
-    )
+    server = start_server("direct", DATAFOLD_TRUSTED_PROXIES="10.9.8.7/32", DATAFOLD_FORWARD_AUTH_HOSTS=HOST)
     site = Site(server.port)
     signed = Signer("anybody").sign("GET", url("/api/v1/authorize"))
     for forged in (
@@ -262,7 +260,9 @@ def _application(site: Site) -> type[BaseHTTPRequestHandler]:
 def _configuration(folder: Path, port: int, *, datafold: int, application: int) -> str:
     """The documented locations, with this run's ports, in the least that nginx needs around them."""
     document = (PROJECT / "docs" / "forward-auth.md").read_text()
-    match = re.search(r"<!-- nginx.conf: begin -->\s*```nginx\n(.*?)```\s*<!-- nginx.conf: end -->", document, re.S)
+    match = re.search(
+        r"<!-- nginx.conf: begin -->\s*```nginx\n(.*?)```\s*<!-- nginx.conf: end -->", document, re.S
+    )
     assert match, "docs/forward-auth.md has no nginx configuration"
     locations = match[1].replace("127.0.0.1:8000", f"127.0.0.1:{datafold}")
     locations = locations.replace("127.0.0.1:9000", f"127.0.0.1:{application}")

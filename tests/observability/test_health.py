@@ -125,7 +125,9 @@ def fragile(own: OwnServices, start_server: Callable[..., DataFoldServer]) -> Da
 
 @POSTGRES_ONLY
 @pytest.mark.parametrize("part", ["database", "redis"])
-def test_a_part_that_hangs_delays_nothing_and_is_named(own: OwnServices, fragile: DataFoldServer, part: str) -> None:
+def test_a_part_that_hangs_delays_nothing_and_is_named(
+    own: OwnServices, fragile: DataFoldServer, part: str
+) -> None:
     assert_granted(get(fragile, "/health/ready")[0])
     with own.paused(part):
         for _ in range(4):
@@ -149,7 +151,10 @@ def test_a_part_that_hangs_delays_nothing_and_is_named(own: OwnServices, fragile
 @POSTGRES_ONLY
 def test_a_worker_and_its_age_are_seen(own: OwnServices, fragile: DataFoldServer) -> None:
     log = (Path(fragile.environment["DATA_DIR"]) / "worker.log").open("wb")
-    command = [*(sys.executable, "-m", "celery", "-A", "project.celery", "worker"), *("-c", "1", "-l", "warning")]
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "project.celery", "worker"),
+        *("-c", "1", "-l", "warning"),
+    ]
     worker = subprocess.Popen(command, env=fragile.environment, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 60

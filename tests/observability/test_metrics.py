@@ -35,7 +35,9 @@ class Scraper:
 
     def total(self, name: str, **labels: str) -> float:
         wanted = set(labels.items())
-        return sum(value for (sample, found), value in self.read().items() if sample == name and wanted <= found)
+        return sum(
+            value for (sample, found), value in self.read().items() if sample == name and wanted <= found
+        )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,9 @@ def caller(server: DataFoldServer) -> Iterator[Caller]:
     caller.close()
 
 
-def test_requests_are_counted_over_all_processes(server: DataFoldServer, scraper: Scraper, signer: Signer) -> None:
+def test_requests_are_counted_over_all_processes(
+    server: DataFoldServer, scraper: Scraper, signer: Signer
+) -> None:
     count = "datafold_requests_total"
     before, verified = scraper.total(count), scraper.total("datafold_signatures_verified_total")
     for _ in range(24):  # each on a connection of its own, so that every worker takes some
@@ -135,7 +139,11 @@ def test_observing_a_request_costs_microseconds(tmp_path: object) -> None:
 
     measured = subprocess.run(
         [sys.executable, "-c", MEASURE],
-        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "project.settings"},
+        env={
+            **os.environ,
+            "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+        },
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -25,7 +25,11 @@ class Provider:
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.person: dict[str, Any] = {"sub": "person-1", "preferred_username": "ada", "email": "ada@example.com"}
+        self.person: dict[str, Any] = {
+            "sub": "person-1",
+            "preferred_username": "ada",
+            "email": "ada@example.com",
+        }
         self.id_token: dict[str, Any] = {}
         self.denies = False
         self.codes: dict[str, dict[str, str]] = {}
@@ -71,9 +75,21 @@ class Provider:
         access_token = secrets.token_urlsafe()
         self.access_tokens.add(access_token)
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 60, **self.person, **self.id_token}
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 60,
+            **self.person,
+            **self.id_token,
+        }
         id_token = jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "1"})
-        return 200, {"access_token": access_token, "token_type": "Bearer", "expires_in": 60, "id_token": id_token}
+        return 200, {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": 60,
+            "id_token": id_token,
+        }
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,14 +126,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         return None
 
 
 @contextmanager
 def running_provider() -> Iterator[Provider]:
     provider = Provider()
-    thread = threading.Thread(target=provider.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=provider.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     yield provider
     provider.server.shutdown()

@@ -122,7 +122,9 @@ def test_the_audit_log_is_read_by_filters(operator: MakeOperator, manager: Opera
     register_active("billing")
     manager.call("POST", "clients/billing/suspend", {"reason": "invoice"})
     auditor = operator("auditor")
-    found = auditor.call("GET", "audit/events?target_kind=client&target_id=billing&action=client.suspended").json()
+    found = auditor.call(
+        "GET", "audit/events?target_kind=client&target_id=billing&action=client.suspended"
+    ).json()
     (event,) = found["data"]
     assert (event["actor_label"], event["reason"]) == (manager.user.username, "invoice")
     assert event["after"] == {"status": "suspended"}
@@ -130,7 +132,10 @@ def test_the_audit_log_is_read_by_filters(operator: MakeOperator, manager: Opera
     assert auditor.call("GET", "audit/events?since=2100-01-01T00:00:00Z").json()["data"] == []
     page = auditor.call("GET", "audit/events?limit=1").json()
     assert page["meta"]["pagination"]["has_more"]
-    assert auditor.call("GET", "audit/events?limit=1&cursor=" + page["meta"]["pagination"]["next_cursor"]).json()[
-        "data"
-    ] != page["data"]
+    assert (
+        auditor.call(
+            "GET", "audit/events?limit=1&cursor=" + page["meta"]["pagination"]["next_cursor"]
+        ).json()["data"]
+        != page["data"]
+    )
     assert error_code(auditor.call("GET", "audit/events?since=yesterday")) == "VALIDATION_FAILED"

@@ -80,7 +80,9 @@ def test_bad_terms_are_422_and_change_nothing(manager: Operator) -> None:
 @pytest.mark.parametrize(("verb", "status"), [("reject", "rejected"), ("revoke", "revoked")])
 def test_a_pending_key_can_be_turned_down(manager: Operator, verb: str, status: str) -> None:
     key = pending()
-    answer = manager.call("POST", f"keys/{key.pk}/{verb}", {"thumbprint": key.thumbprint, "reason": "unknown"})
+    answer = manager.call(
+        "POST", f"keys/{key.pk}/{verb}", {"thumbprint": key.thumbprint, "reason": "unknown"}
+    )
     assert answer.json()["data"]["status"] == status
 
 
@@ -88,7 +90,11 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(manager: Operator) ->
     key, signer = active()
     client = SignedClient(signer)
     assert client.call("GET", "/api/v1/auth/me").status_code == 200
-    body = {"thumbprint": key.thumbprint, "revocation_reason": "keyCompromise", "compromised_since": "2026-01-01T00:00:00Z"}
+    body = {
+        "thumbprint": key.thumbprint,
+        "revocation_reason": "keyCompromise",
+        "compromised_since": "2026-01-01T00:00:00Z",
+    }
     assert manager.call("POST", f"keys/{key.pk}/revoke", body).status_code == 200
     assert error_code(client.call("GET", "/api/v1/auth/me")) == "KEY_REVOKED"
 
@@ -97,9 +103,13 @@ def test_suspend_and_reactivate_need_reasons(manager: Operator) -> None:
     key, _ = active()
     named = {"thumbprint": key.thumbprint}
     assert error_code(manager.call("POST", f"keys/{key.pk}/suspend", named)) == "REASON_MISSING"
-    assert manager.call("POST", f"keys/{key.pk}/suspend", {**named, "reason": "odd traffic"}).status_code == 200
+    assert (
+        manager.call("POST", f"keys/{key.pk}/suspend", {**named, "reason": "odd traffic"}).status_code == 200
+    )
     assert error_code(manager.call("POST", f"keys/{key.pk}/reactivate", named)) == "REASON_MISSING"
-    assert manager.call("POST", f"keys/{key.pk}/reactivate", {**named, "reason": "explained"}).status_code == 200
+    assert (
+        manager.call("POST", f"keys/{key.pk}/reactivate", {**named, "reason": "explained"}).status_code == 200
+    )
 
 
 def test_rotation_is_asked_for(manager: Operator) -> None:
@@ -180,7 +190,11 @@ def test_nobody_approves_what_they_invited_under_four_eyes(operator: MakeOperato
 
 def test_the_key_shows_what_may_be_decided(operator: MakeOperator, manager: Operator) -> None:
     key = pending()
-    assert manager.call("GET", f"keys/{key.pk}").json()["data"]["decisions"] == ["approve", "reject", "revoke"]
+    assert manager.call("GET", f"keys/{key.pk}").json()["data"]["decisions"] == [
+        "approve",
+        "reject",
+        "revoke",
+    ]
     assert operator("auditor").call("GET", f"keys/{key.pk}").json()["data"]["decisions"] == []
 
 

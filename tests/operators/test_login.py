@@ -44,7 +44,10 @@ def test_the_admins_own_form_takes_no_password(operator: MakeOperator, client: W
 
 
 def test_next_never_leads_away(operator: MakeOperator, client: WireClient) -> None:
-    assert client.get("/admin/login/?next=https://evil.example/")["Location"] == "/account/login/?next=%2Fadmin%2F"
+    assert (
+        client.get("/admin/login/?next=https://evil.example/")["Location"]
+        == "/account/login/?next=%2Fadmin%2F"
+    )
     client.force_login(operator("admin").user)
     assert client.get("/admin/login/?next=https://evil.example/")["Location"] == "/admin/"
 
@@ -136,6 +139,23 @@ def test_an_ipv6_network_counts_as_one_address(operator: MakeOperator, client: W
     assert sign_in(client, admin.user.username, REMOTE_ADDR="2001:db8:1:3::1").status_code == 302
 
 
+def test_an_ipv4_address_in_ipv6_spelling_counts_as_itself(
+    operator: MakeOperator, client: WireClient
+) -> None:
+    admin = operator("admin")
+    for address in ("::ffff:203.0.113.7", "203.0.113.7", "::ffff:203.0.113.7", "203.0.113.7", "203.0.113.7"):
+        sign_in(client, admin.user.username, "wrong", REMOTE_ADDR=address)
+    assert sign_in(client, admin.user.username, REMOTE_ADDR="::ffff:203.0.113.7").status_code == 429
+    assert sign_in(client, admin.user.username, REMOTE_ADDR="::ffff:203.0.113.8").status_code == 302
+
+
+def test_without_an_address_the_lock_holds_all_the_same(operator: MakeOperator, client: WireClient) -> None:
+    admin = operator("admin")
+    for _ in range(6):
+        answer = sign_in(client, admin.user.username, "wrong", REMOTE_ADDR="")
+    assert answer.status_code == 429
+
+
 def test_behind_a_trusted_proxy_the_clients_address_counts(
     operator: MakeOperator, client: WireClient, settings: Any
 ) -> None:
@@ -144,11 +164,17 @@ def test_behind_a_trusted_proxy_the_clients_address_counts(
     proxy = {"REMOTE_ADDR": "10.0.0.1"}
     for _ in range(5):
         sign_in(client, admin.user.username, "wrong", HTTP_X_FORWARDED_FOR="198.51.100.1", **proxy)
-    assert sign_in(client, admin.user.username, HTTP_X_FORWARDED_FOR="198.51.100.1", **proxy).status_code == 429
-    assert sign_in(client, admin.user.username, HTTP_X_FORWARDED_FOR="198.51.100.2", **proxy).status_code == 302
+    assert (
+        sign_in(client, admin.user.username, HTTP_X_FORWARDED_FOR="198.51.100.1", **proxy).status_code == 429
+    )
+    assert (
+        sign_in(client, admin.user.username, HTTP_X_FORWARDED_FOR="198.51.100.2", **proxy).status_code == 302
+    )
 
 
-def test_a_forged_forwarding_field_does_not_escape_the_lock(operator: MakeOperator, client: WireClient) -> None:
+def test_a_forged_forwarding_field_does_not_escape_the_lock(
+    operator: MakeOperator, client: WireClient
+) -> None:
     admin = operator("admin")
     for number in range(5):
         sign_in(client, admin.user.username, "wrong", HTTP_X_FORWARDED_FOR=f"198.51.100.{number}")
@@ -233,7 +259,12 @@ def test_allauths_own_admin_pages_are_not_offered(operator: MakeOperator, client
     admin.is_superuser = True
     admin.save()
     client.force_login(admin)
-    for path in ("mfa/authenticator/", "socialaccount/socialapp/", "account/emailaddress/", "axes/accessattempt/"):
+    for path in (
+        "mfa/authenticator/",
+        "socialaccount/socialapp/",
+        "account/emailaddress/",
+        "axes/accessattempt/",
+    ):
         assert client.get(f"/admin/{path}").status_code == 404
 
 

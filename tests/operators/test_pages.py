@@ -44,7 +44,9 @@ def problems(page: Page) -> list[str]:
     """What the browser complained about: errors of scripts, and what the policy blocked."""
     found: list[str] = []
     page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda message: found.append(message.text) if "Security Policy" in message.text else None)
+    page.on(
+        "console", lambda message: found.append(message.text) if "Security Policy" in message.text else None
+    )
     return found
 
 
@@ -107,7 +109,9 @@ def test_a_passkey_is_added_and_signs_in_alone(
     assert problems == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
+)
 def test_the_login_page_fits(
     browser: Browser, base_url: str, scheme: Any, width: int, take_screenshot: Screenshot
 ) -> None:

@@ -53,7 +53,11 @@ def provider(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterat
             }
         }
         settings.DATAFOLD_OIDC_ROLE_CLAIM = "groups"
-        settings.DATAFOLD_OIDC_ROLE_MAP = {"df-admins": "admin", "df-managers": "manager", "df-auditors": "auditor"}
+        settings.DATAFOLD_OIDC_ROLE_MAP = {
+            "df-admins": "admin",
+            "df-managers": "manager",
+            "df-auditors": "auditor",
+        }
         yield running
 
 
@@ -243,7 +247,9 @@ CLAIMS: list[tuple[str, dict[str, Any], Role | None]] = [
 
 
 @pytest.mark.parametrize(("claim", "claims", "role"), CLAIMS)
-def test_which_role_the_claims_give(settings: Any, claim: str, claims: dict[str, Any], role: Role | None) -> None:
+def test_which_role_the_claims_give(
+    settings: Any, claim: str, claims: dict[str, Any], role: Role | None
+) -> None:
     settings.DATAFOLD_OIDC_ROLE_CLAIM = claim
     settings.DATAFOLD_OIDC_ROLE_MAP = {"a": "admin", "b": "manager", "c": "auditor"}
     assert mapped_role(claims) is role
@@ -266,7 +272,9 @@ def test_the_provider_is_configured_by_the_environment(tmp_path: Path) -> None:
         "DATAFOLD_OIDC_CLIENT_SECRET_FILE": str(secret),
         "DATAFOLD_OIDC_ROLE_MAP": "ops=admin,dev=manager",
     }
-    output = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, env=environment, capture_output=True)
+    output = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, env=environment, capture_output=True
+    )
     assert output.returncode == 0, output.stderr
     apps, role_map = json.loads(output.stdout)
     assert apps == [

@@ -184,7 +184,9 @@ def test_a_demoted_operator_loses_the_right_at_once(operator: MakeOperator) -> N
 # --- The schemes are never mixed up ---------------------------------------------------------------
 
 
-def test_a_signed_request_with_a_token_is_refused(operator: MakeOperator, signed_client: SignedClient) -> None:
+def test_a_signed_request_with_a_token_is_refused(
+    operator: MakeOperator, signed_client: SignedClient
+) -> None:
     token = operator("admin").tokens()["access_token"]
     for path in ("/api/v1/auth/me", f"{API}/me", "/api/v1/system/status"):
         signed = signed_client.signer.sign("GET", f"http://testserver{path}")

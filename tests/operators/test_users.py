@@ -14,7 +14,7 @@ from accounts.audit import Actor
 from accounts.models import AuditEvent, User
 from accounts.roles import Role
 from tests.operators.support import PASSWORD, Operator, error_code
-from tests.operators.test_second_factor import sign_in
+from tests.operators.test_login import sign_in
 from tests.support.client import WireClient
 
 MakeOperator = Callable[..., Operator]
@@ -22,7 +22,9 @@ MakeOperator = Callable[..., Operator]
 
 def test_create_shows_a_random_password_once(operator: MakeOperator) -> None:
     admin = operator("admin")
-    answer = admin.call("POST", "users", {"username": "grace", "email": "grace@example.com", "role": "manager"})
+    answer = admin.call(
+        "POST", "users", {"username": "grace", "email": "grace@example.com", "role": "manager"}
+    )
     assert answer.status_code == 201
     data = answer.json()["data"]
     assert data["roles"] == ["manager"]
@@ -36,7 +38,10 @@ def test_create_shows_a_random_password_once(operator: MakeOperator) -> None:
 
 def test_a_chosen_password_is_not_shown_and_must_be_good(operator: MakeOperator) -> None:
     admin = operator("admin")
-    assert error_code(admin.call("POST", "users", {"username": "grace", "password": "grace"})) == "VALIDATION_FAILED"
+    assert (
+        error_code(admin.call("POST", "users", {"username": "grace", "password": "grace"}))
+        == "VALIDATION_FAILED"
+    )
     answer = admin.call("POST", "users", {"username": "grace", "password": PASSWORD})
     assert answer.json()["data"]["password"] is None
 
@@ -74,7 +79,11 @@ def test_change_role_names_both_in_the_audit_log(operator: MakeOperator) -> None
     answer = admin.call("POST", f"users/{other.user.pk}/role", {"role": "manager", "reason": "promoted"})
     assert answer.json()["data"]["roles"] == ["manager"]
     event = AuditEvent.objects.get(action="operator.changed")
-    assert (event.before, event.after, event.reason) == ({"roles": ["auditor"]}, {"roles": ["manager"]}, "promoted")
+    assert (event.before, event.after, event.reason) == (
+        {"roles": ["auditor"]},
+        {"roles": ["manager"]},
+        "promoted",
+    )
     assert event.actor_label == admin.user.username
 
 

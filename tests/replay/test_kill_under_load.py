@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from keys.errors import ReplayCheckUnavailable
 from keys.replay import Outcome, ReplayStore, Spend
 from keys.replay.base import CLOCK_MARGIN
 from keys.replay.redis import RedisReplayStore
-
 from tests.replay.redis_server import RedisServer, spend_arguments
 
 SKEW = 2
@@ -83,7 +83,9 @@ def test_no_replay_is_accepted_when_redis_is_killed_under_load(
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers] == [0, 0, 0]
 
     accepted = [
-        json.loads(line) for path in sorted(tmp_path.glob("worker*")) for line in path.read_text().splitlines()
+        json.loads(line)
+        for path in sorted(tmp_path.glob("worker*"))
+        for line in path.read_text().splitlines()
     ]
     twice = {nonce: count for nonce, count in Counter(nonce for _, nonce in accepted).items() if count > 1}
     assert twice == {}
@@ -117,5 +119,5 @@ def _fork(url: str, until: float, log: Path) -> int:
         for thread in threads:
             thread.join()
         os._exit(0)
-    except BaseException:
+    finally:
         os._exit(1)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from keys.errors import ReplayCheckUnavailable
 from keys.replay import Outcome, Spend, Spent
 from keys.replay.redis import RedisReplayStore
-
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+
 from keys.errors import ReplayCheckUnavailable
 from keys.models import ReplayMode
 from keys.replay import Outcome, Spend
@@ -18,7 +19,6 @@ from keys.replay.database import DatabaseReplayStore
 from keys.replay.lease import LEASE_SECONDS
 from keys.replay.redis import RedisReplayStore
 from keys.replay.switching import SwitchingReplayStore
-
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.each_stack]
@@ -32,7 +32,6 @@ def client_row(transactional_db: None) -> dict[str, Any]:
     """A registered client and its key, as `Spend` names them."""
     from accounts.models import Client
     from keys.models import Key
-
     from tests.support.registered import register_active
 
     register_active("switching-client")
@@ -178,18 +177,16 @@ def test_one_worker_without_redis_takes_all_others_along(
         time.sleep(0.7)
         cable.pull()
         wait_until(lambda: _mode() == "database")
-        count = len(captured)
-        wait_until(lambda count=count: len(captured) > count + 5)
+        _wait_for_more(captured)
         cable.plug_in()
         wait_until(lambda: _mode() == "redis", seconds=30)
-        count = len(captured)
-        wait_until(lambda count=count: len(captured) > count + 5)
+        _wait_for_more(captured)
     stop.set()
     for thread in threads:
         thread.join()
     assert len(accepted) > 20
     assert {nonce: count for nonce, count in accepted.items() if count > 1} == {}
-    for spend in list(captured):
+    for spend in captured:
         assert outcome_of(cut_off, _now(spend)) is not Outcome.FRESH
         assert outcome_of(connected, _now(spend)) is not Outcome.FRESH
 
@@ -220,6 +217,11 @@ def test_without_its_database_a_worker_does_not_know_which_store_counts(
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all")
     assert outcome_of(store, signed(client_row)) is None
+
+
+def _wait_for_more(captured: list[Spend]) -> None:
+    enough = len(captured) + 5
+    wait_until(lambda: len(captured) > enough)
 
 
 def _mode() -> str:

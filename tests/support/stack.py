@@ -73,6 +73,7 @@ def stack_environment(name: str) -> dict[str, str]:
     (folder / "static").mkdir()
     environment = {
         "SECRET_KEY": "only-for-tests-" * 5,
+        "DATAFOLD_ENCRYPTION_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMTI=",
         "DATAFOLD_DEVELOPMENT": "true",
         "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
         "DATA_DIR": str(folder),

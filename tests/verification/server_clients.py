@@ -34,5 +34,10 @@ def add_clients(server: DataFoldServer, *names: str, approve: bool = True) -> di
     signers = {name: Signer(name) for name in names}
     keys = json.dumps({name: signer.public_hex for name, signer in signers.items()})
     approval = "lifecycle.approve(k, actor=actor)" if approve else "pass"
-    decide(server, f"for name, public in json.loads('{keys}').items():", "    k = registered(name, public)", f"    {approval}")
+    decide(
+        server,
+        f"for name, public in json.loads('{keys}').items():",
+        "    k = registered(name, public)",
+        f"    {approval}",
+    )
     return signers

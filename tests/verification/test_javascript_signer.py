@@ -45,7 +45,9 @@ def javascript() -> Path:
     return CACHE
 
 
-def sign(folder: Path, package: str, signer: Signer, method: str, url: str, body: str | None) -> dict[str, str]:
+def sign(
+    folder: Path, package: str, signer: Signer, method: str, url: str, body: str | None
+) -> dict[str, str]:
     """The header fields of the request that the package signed."""
     private = signer.private_key.private_bytes_raw()
     public = signer.private_key.public_key().public_bytes_raw()

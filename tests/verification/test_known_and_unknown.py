@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 from django.utils import timezone
+
 from keys.epochs import advance
 from keys.models import Key
-
 from tests.support.client import ORIGIN, WireClient
 from tests.support.registered import public_key, register_active
 from tests.support.signing import SignedRequest, Signer

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from keys import explanation
-from keys.unknown import Budget
 from pytest_django import Settings
 
+from keys import explanation
+from keys.unknown import Budget
 from tests.support.client import ORIGIN, WireClient
 from tests.support.registered import register_active, register_pending
 from tests.support.signing import SignedRequest, Signer, content_digest
@@ -43,7 +43,10 @@ def error(response: Any) -> dict[str, Any]:
 
 def test_the_line_that_differs_can_be_found_by_its_hash(client: WireClient, signer: Signer) -> None:
     signed = signer.sign(
-        "GET", f"{ORIGIN}/api/v1/auth/me", headers={"X-Amount": "1"}, covered=("@method", "@target-uri", "x-amount")
+        "GET",
+        f"{ORIGIN}/api/v1/auth/me",
+        headers={"X-Amount": "1"},
+        covered=("@method", "@target-uri", "x-amount"),
     )
     signed.headers["X-Amount"] = "2"
     details = error(client.send(signed))["details"]
@@ -52,7 +55,9 @@ def test_the_line_that_differs_can_be_found_by_its_hash(client: WireClient, sign
     assert theirs['"@method"'] == hashlib.sha256(mine['"@method"'].encode()).hexdigest()
     assert theirs['"x-amount"'] != hashlib.sha256(mine['"x-amount"'].encode()).hexdigest()
     assert len(details["base_sha256"]) == 64
-    assert "line" not in details["lines"][0], "the text is shown only where a setting or the profile allows it"
+    assert "line" not in details["lines"][0], (
+        "the text is shown only where a setting or the profile allows it"
+    )
 
 
 def test_the_setting_shows_the_lines_themselves(
@@ -74,7 +79,6 @@ def test_a_lenient_client_sees_the_lines(client: WireClient) -> None:
     ("signed_url", "code", "word"),
     [
         ("https://testserver/api/v1/auth/me", "OTHER_ORIGIN", "https://testserver"),
-        ("http://testserver:80/api/v1/auth/me", "OTHER_ORIGIN", ":80"),
         ("http://testserver/api/v1/auth/me/", "TRAILING_SLASH", "/api/v1/auth/me/"),
     ],
 )
@@ -82,9 +86,6 @@ def test_the_usual_mistakes_are_named(
     client: WireClient, signer: Signer, signed_url: str, code: str, word: str
 ) -> None:
     signed = signer.sign("GET", signed_url)
-    if ":80" in signed_url:
-        # The library normalises the port away; a careless signer does not.
-        pytest.skip("the signing library drops the default port itself")
     signed.url = f"{ORIGIN}/api/v1/auth/me"
     refusal = error(client.send(signed))
     assert refusal["code"] == "SIGNATURE_VERIFICATION_FAILED"
@@ -198,7 +199,7 @@ def test_the_state_is_told_to_the_holder_alone(client: WireClient) -> None:
         ({"raw": "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"}, "message"),
         ({"raw": "GET / HTTP/1.1\r\nHost: a\r\n\r\n"}, "parse"),
         ({"raw": "GET /\u00e4 HTTP/1.1\r\nHost: a\r\n\r\n"}, "message"),
-        ({"method": "GET", "url": "https://testserver", "headers": {"Signature": "?", "Signature-Input": "?"}}, "parse"),
+        ({"method": "GET", "url": "https://a", "headers": {"Signature": "?", "Signature-Input": "?"}}, "parse"),
     ],
 )  # fmt: skip
 def test_what_is_no_signed_request_is_told_as_a_failed_check(
@@ -232,7 +233,9 @@ def test_inspecting_is_limited_by_address(client: WireClient, settings: Settings
     settings.DATAFOLD_VERIFY_RATE = "3/minute"
     wish = {"raw": "GET / HTTP/1.1\r\nHost: a\r\n\r\n"}
     answers = [
-        client.post("/api/v1/signatures/inspect", wish, content_type="application/json", REMOTE_ADDR="192.0.2.9")
+        client.post(
+            "/api/v1/signatures/inspect", wish, content_type="application/json", REMOTE_ADDR="192.0.2.9"
+        )
         for _ in range(12)
     ]
     assert answers[0].status_code == 200

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+
 from keys import refusals
 from keys.models import Refusal, RefusalCount
-
 from tests.support.client import ORIGIN, WireClient
 from tests.support.registered import register_active
 from tests.support.server import DataFoldServer

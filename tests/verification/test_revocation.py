@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keys.directory import directory
 
+from keys.directory import directory
 from tests.replay.redis_server import RedisServer
 from tests.support.client import WireClient
 from tests.support.registered import register_active

@@ -217,7 +217,9 @@ def _verify(
     tag: str | None,
     max_age: float | None,
 ) -> VerifiedMessage:
-    unverified_key_id, unverified_alg = _claimed_key(_field(message.headers, "signature-input"), tag)
+    label, unverified_key_id, unverified_alg = _claimed_signature(
+        _field(message.headers, "signature-input"), tag, keys
+    )
     found = keys.find(unverified_key_id)
     if found is None:
         raise VerificationError(
@@ -237,6 +239,7 @@ def _verify(
             message,
             max_age=timedelta(seconds=max_age) if max_age is not None else None,
             expect_tag=tag,
+            expect_label=label if tag else None,
             require_components=tuple(required),
             body=body,
         )
@@ -267,8 +270,13 @@ def _seconds(jwk: Mapping[str, Any], name: str, *, default: float) -> float:
     return value if isinstance(value, (int, float)) else default
 
 
-def _claimed_key(signature_input: str | None, tag: str | None) -> tuple[str, str | None]:
-    """The keyid and alg that the one signature of interest claims. Nothing is verified yet."""
+def _claimed_signature(
+    signature_input: str | None, tag: str | None, keys: ServerKeys
+) -> tuple[str, str, str | None]:
+    """Label, keyid and alg that the signature of interest claims. Nothing is verified yet.
+
+    Of several signatures with the tag (a key directory is signed by each of its keys) the first by a known key.
+    """
     if not signature_input:
         raise VerificationError(
             "The message is not signed: it has no Signature-Input.", code="SIGNATURE_MISSING"
@@ -279,17 +287,22 @@ def _claimed_key(signature_input: str | None, tag: str | None) -> tuple[str, str
         members: Any = http_sf.parse(signature_input.encode("ascii"), tltype="dictionary")
     except (ValueError, TypeError) as exc:
         raise VerificationError("The message's Signature-Input cannot be read.") from exc
-    params = [dict(member[1]) for member in members.values()]
-    chosen = [each for each in params if tag is None or each.get("tag") == tag]
+    params = [(str(label), dict(member[1])) for label, member in members.items()]
+    chosen = [(label, each) for label, each in params if tag is None or each.get("tag") == tag]
+    if tag is not None and len(chosen) > 1:
+        chosen = [(label, each) for label, each in chosen if keys.find(str(each.get("keyid"))) is not None][
+            :1
+        ]
     if len(chosen) != 1:
         raise VerificationError(
             f"The message carries {len(chosen)} signatures"
-            + (f" tagged {tag!r}." if tag else "; say which one by tag.")
+            + (f" tagged {tag!r} by a key of the directory." if tag else "; say which one by tag.")
         )
-    key_id, algorithm = chosen[0].get("keyid"), chosen[0].get("alg")
+    label, unverified = chosen[0]
+    key_id, algorithm = unverified.get("keyid"), unverified.get("alg")
     if not isinstance(key_id, str):
         raise VerificationError("The message's signature does not name its key.")
-    return key_id, algorithm if isinstance(algorithm, str) else None
+    return label, key_id, algorithm if isinstance(algorithm, str) else None
 
 
 def _usable_keys(listed: Iterable[object]) -> Iterable[tuple[str, tuple[AnyPublicKey, Mapping[str, Any]]]]:

@@ -1,0 +1,14 @@
+"""The SDK reads the key directory of a running server, also after a rotation."""
+
+from __future__ import annotations
+
+from datafold_sdk import ServerKeys
+
+from tests.support.server import DataFoldServer
+
+
+def test_the_directory_is_read_before_and_after_a_rotation(datafold_server: DataFoldServer) -> None:
+    before = ServerKeys.fetch(datafold_server.base_url)
+    datafold_server.manage("rotate_server_key")
+    after = ServerKeys.fetch(datafold_server.base_url)
+    assert set(before.thumbprints) < set(after.thumbprints), "old keys stay published"
