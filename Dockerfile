@@ -11,7 +11,7 @@ COPY sdk ./sdk
 RUN pip install --no-deps --no-build-isolation ./sdk && rm -r sdk
 COPY . .
 # Static files are collected with settings that exist only here; the image keeps no secret.
-RUN rm -rf sdk && SECRET_KEY=only-while-static-files-are-collected DATA_DIR=/tmp/build STATIC_ROOT=/app/static \
+RUN rm -rf sdk && SECRET_KEY=only-while-static-files-are-collected DATA_DIR=/tmp/build STATIC_ROOT=/app/staticfiles \
     python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q accounts keys schemas project
 
@@ -30,7 +30,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     DATA_DIR=/data \
-    STATIC_ROOT=/app/static
+    STATIC_ROOT=/app/staticfiles
 USER datafold
 VOLUME /data
 EXPOSE 8000

@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+# Twice quiet: its warnings are about this machine's package sources, not about the packages.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet --no-input
 export PIP_ROOT_USER_ACTION := ignore
 
 # Set PYTHON to choose the interpreter that makes the virtual environment.
@@ -47,6 +48,7 @@ test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL with Redis
 .PHONY: check
 check: $(VENV)/dev.stamp ## Lint, types, migrations, production settings, OpenAPI document, dependencies
 	@echo "ruff …" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@echo "secrets …" && $(BIN)/python .ci/scan_secrets.py
 	@echo "mypy …" && $(PRODUCTION) $(BIN)/mypy --no-error-summary .
 	@echo "migrations …" && $(PRODUCTION) DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	@echo "production settings …" && $(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
@@ -60,6 +62,10 @@ audit: $(VENV)/dev.stamp ## Look for known vulnerabilities in the dependencies (
 .PHONY: vectors
 vectors: $(VENV)/dev.stamp ## Run every vector file in $DATAFOLD_VECTORS and print file.json passed/total
 	@$(BIN)/python -m tests.vectors
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev.stamp ## Run the property tests with twenty times as many examples
+	@DATAFOLD_EXAMPLES=20 $(BIN)/python -m pytest -q tests/httpsig tests/schema_core tests/sdk/test_hostile_input.py
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## Run the benchmarks

@@ -161,10 +161,16 @@ def _load_postgres(archive: tarfile.TarFile, manifest: dict[str, Any]) -> None:
 def _build_schema(applied: list[list[str]]) -> None:
     """The schema as it was when the backup was made, by the same migrations."""
     executor = MigrationExecutor(connection)
-    targets = [(app, name) for app, name in applied if (app, name) in executor.loader.graph.nodes]
-    if len(targets) != len(applied):
+    nodes = executor.loader.graph.node_map
+    done = {(app, name) for app, name in applied}
+    if not done <= set(nodes):
         raise BackupError("The backup is of a newer release than this one. Restore it with that release.")
-    executor.migrate(targets)
+    last = [
+        node
+        for node in done
+        if not any(child.key in done and child.key[0] == node[0] for child in nodes[node].children)
+    ]
+    executor.migrate(sorted(last))
 
 
 def _copy_in(cursor: Any, archive: tarfile.TarFile, table: str, facts: dict[str, Any]) -> None:

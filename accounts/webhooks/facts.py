@@ -6,6 +6,7 @@ operator acted, nor from where.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -134,13 +135,13 @@ def _targets(rows: Sequence[AuditEvent]) -> dict[tuple[str, str], _Target]:
     for row in rows:
         wanted.setdefault(row.target_kind, set()).add(row.target_id)
     found: dict[tuple[str, str], _Target] = {}
-    for key in Key.objects.select_related("client").filter(pk__in=wanted.get("key", ())):
+    for key in Key.objects.select_related("client").filter(pk__in=_uuids(wanted.get("key", ()))):
         found["key", str(key.pk)] = _Target("key", key_facts(key), frozenset({key.client_id}))
     for client in Client.objects.filter(client_id__in=wanted.get("client", ())):
         facts = {"client_id": client.client_id, "name": client.name}
         found["client", client.client_id] = _Target("client", facts, frozenset({client.pk}))
     schemas = Schema.objects.select_related("owner").prefetch_related("writers")
-    for schema in schemas.filter(pk__in=[int(pk) for pk in wanted.get("schema", ()) if pk.isdigit()]):
+    for schema in schemas.filter(pk__in=_numbers(wanted.get("schema", ()))):
         owner = schema.owner.client_id if schema.owner else None
         writers = {writer.pk for writer in schema.writers.all()} | ({schema.owner_id} - {None})
         found["schema", str(schema.pk)] = _Target(
@@ -149,6 +150,15 @@ def _targets(rows: Sequence[AuditEvent]) -> dict[tuple[str, str], _Target]:
             frozenset(pk for pk in writers if pk is not None),
         )
     return found
+
+
+def _uuids(texts: Iterable[str]) -> list[str]:
+    """Targets are text; one that is no id must not hold up all that comes after it."""
+    return [text for text in texts if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text)]
+
+
+def _numbers(texts: Iterable[str]) -> list[int]:
+    return [int(text) for text in texts if re.fullmatch(r"[0-9]{1,18}", text)]
 
 
 def key_facts(key: Key) -> dict[str, Any]:

@@ -62,16 +62,27 @@ SOURCES = (
 
 def feed(now: datetime) -> int:
     """Make the deliveries that are due for everything that happened; how many were made."""
+    start_reading()
     return sum(_feed(source, now) for source in SOURCES)
 
 
+def start_reading() -> None:
+    """From here on, where nobody has read yet: what is older is of no interest to a new subscription."""
+    for source in SOURCES:
+        if not WebhookCursor.objects.filter(name=source.name).exists():
+            WebhookCursor.objects.get_or_create(name=source.name, defaults={"position": _newest(source)})
+
+
+def _newest(source: Source) -> int:
+    return source.rows().aggregate(newest=Max("pk"))["newest"] or 0
+
+
 def _feed(source: Source, now: datetime) -> int:
-    WebhookCursor.objects.get_or_create(name=source.name)
     made, more = 0, True
     while more:
         with transaction.atomic():
             cursor = WebhookCursor.objects.select_for_update().get(name=source.name)
-            newest = source.rows().aggregate(newest=Max("pk"))["newest"] or 0
+            newest = _newest(source)
             if not Webhook.objects.filter(status=WebhookStatus.ACTIVE).exists():
                 _skip(cursor, to=newest)
                 return made

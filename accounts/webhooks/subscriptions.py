@@ -30,6 +30,7 @@ from accounts.webhooks.errors import (
     WebhookStateConflict,
     WebhookTestsTooOften,
 )
+from accounts.webhooks.feed import start_reading
 from accounts.webhooks.message import event_body
 from accounts.webhooks.policy import MAX_PER_CLIENT, current_policy
 from keys.server_keys import current_signer
@@ -62,6 +63,7 @@ def create_webhook(
         created_at=timezone.now(),
     )
     with transaction.atomic():
+        start_reading()
         if client is not None:
             Client.objects.select_for_update().get(pk=client.pk)  # two calls at once count each other's
             _refuse_too_many(client)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.db.models import QuerySet
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,13 +20,9 @@ class EnvelopeCursorPagination(CursorPagination):
     max_page_size = 200
     ordering = "-id"
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any] | None:
-        return read_from_replica(
-            queryset,
-            lambda rows: super(EnvelopeCursorPagination, self).paginate_queryset(rows, request, view),
-        )
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        paginate = super().paginate_queryset
+        return read_from_replica(queryset, lambda rows: paginate(rows, request, view))
 
     def get_paginated_response(self, data: Any) -> Response:
         following = self.get_next_link()

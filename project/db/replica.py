@@ -20,9 +20,9 @@ T = TypeVar("T")
 REPLICA = "replica"
 
 
-def read_from_replica(rows: QuerySet[Any], read: Callable[[QuerySet[Any]], T]) -> T:
+def read_from_replica(rows: Any, read: Callable[[Any], T]) -> T:
     """What `read` makes of the rows on the replica; on the primary where there is none, or it is away."""
-    if REPLICA not in settings.DATABASES:
+    if REPLICA not in settings.DATABASES or not isinstance(rows, QuerySet):
         return read(rows)
     try:
         return read(rows.using(REPLICA))

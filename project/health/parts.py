@@ -122,9 +122,9 @@ def queue_state() -> tuple[int | None, float | None]:
     from project.telemetry import published_at
 
     with redis_client(url) as client:
-        depth = int(client.llen(QUEUE))  # type: ignore[arg-type]
+        depth = int(client.llen(QUEUE))
         oldest = client.lindex(QUEUE, -1) if depth else None
-        published = published_at(oldest) if oldest is not None else None  # type: ignore[arg-type]
+        published = published_at(oldest) if oldest is not None else None
     return depth, round(max(0.0, time.time() - published), 1) if published else None
 
 

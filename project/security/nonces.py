@@ -36,7 +36,7 @@ class NonceAppDirectoriesLoader(AppDirectoriesLoader):
 
 def csp_nonce(request: HttpRequest) -> dict[str, Any]:
     """Context processor: one nonce per request, made when the first template is rendered."""
-    plain = getattr(request, "_request", request)  # DRF renders with a request of its own
+    plain: Any = getattr(request, "_request", request)  # DRF renders with a request of its own
     if not hasattr(plain, "_csp_nonce"):
         plain._csp_nonce = secrets.token_urlsafe(16)
     return {"csp_nonce": plain._csp_nonce}

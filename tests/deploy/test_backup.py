@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def backup(server: DataFoldServer, signer: Signer) -> Path:
 
 
 @pytest.fixture
-def manage_empty(server: DataFoldServer) -> Iterator[Callable[..., str]]:
+def manage_empty(server: DataFoldServer) -> Callable[..., str]:
     """`manage.py` against an empty database."""
     empty = stack_environment("restored")
 
@@ -55,7 +55,7 @@ def manage_empty(server: DataFoldServer) -> Iterator[Callable[..., str]]:
             server.environment = original
         return result.stdout + result.stderr
 
-    yield manage
+    return manage
 
 
 def test_a_restored_server_serves_on(

@@ -119,7 +119,7 @@ def test_a_client_at_its_limit_is_refused_everywhere_and_costs_the_others_nothin
     strict_server: DataFoldServer, let_in: LetIn, come_from: Callable[[str], From]
 ) -> None:
     greedy, other = let_in(strict_server, "greedy"), let_in(strict_server, "other")
-    code = f"from accounts.models import Client; from keys.epochs import advance; from django.db import transaction\n"
+    code = "from accounts.models import Client; from keys.epochs import advance; from django.db import transaction\n"
     code += f"c = Client.objects.get(client_id={greedy.key_id!r}); c.rate_limit = 5; c.save()\n"
     code += "with transaction.atomic(): advance(c)"
     strict_server.manage("shell", "-c", code)

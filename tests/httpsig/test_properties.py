@@ -29,6 +29,7 @@ from keys.httpsig import (
 from keys.httpsig.signatures import parse_general
 from tests.httpsig import strategies
 from tests.httpsig.support import NOW, changed, keys_for, make_request, signed
+from tests.support.examples import examples
 
 STANDARD = PROFILES["standard"]
 TIGHT = Limits(components=2, params=2, string_chars=20)
@@ -47,7 +48,7 @@ def outcome(parse: Callable[[], Any]) -> Any:
     ]  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(strategies.signature_fields(), st.sampled_from([Limits(), Limits(), Limits(), TIGHT]))
 def test_the_short_way_of_parsing_gives_what_the_general_one_gives(
     pair: tuple[str, str], limits: Limits
@@ -59,7 +60,7 @@ def test_the_short_way_of_parsing_gives_what_the_general_one_gives(
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(strategies.DICTIONARIES)
 def test_structured_fields_survive_serialisation(members: dict[str, sf.Member]) -> None:
     text = sf.serialize_dictionary(members)
@@ -68,7 +69,7 @@ def test_structured_fields_survive_serialisation(members: dict[str, sf.Member]) 
     assert sf.parse_list(sf.serialize_list(members.values())) == list(members.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from(["GET", "POST", "PURGE"]),
     st.from_regex(r"/[!$-~]{0,30}", fullmatch=True),
@@ -86,7 +87,7 @@ def test_what_is_signed_verifies_and_nothing_else_does(
         verify(changed(request, raw_target=target + "x"), policy=STANDARD, keys_for=keys_for, now=NOW)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 63), st.integers(0, 7))
 def test_no_flipped_bit_of_a_signature_verifies(position: int, bit: int) -> None:
     request = signed(make_request())
@@ -99,7 +100,7 @@ def test_no_flipped_bit_of_a_signature_verifies(position: int, bit: int) -> None
         verify(tampered, policy=STANDARD, keys_for=keys_for, now=NOW)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([("sha-256",), ("sha-512",), ("sha-256", "sha-512")]))
 def test_a_digest_fits_its_body(body: bytes, algorithms: tuple[str, ...]) -> None:
     check_digest(content_digest(body, algorithms), body)
@@ -132,14 +133,14 @@ ENTRY_POINTS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(text=ANY_TEXT)
 def test_entry_points_raise_nothing_but_signature_errors(name: str, text: str) -> None:
     with contextlib.suppress(SignatureError):
         ENTRY_POINTS[name](text)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_no_pair_of_fields_breaks_verification(
     signature_input: str, signature: str, value: str, query: str
@@ -160,7 +161,7 @@ def test_no_pair_of_fields_breaks_verification(
     assert not inspect(request, policy=STANDARD, keys_for=keys_for, now=NOW).verified
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(strategies.SIGNATURE_TEXT, strategies.SIGNATURE_TEXT, st.text(max_size=30))
 def test_no_component_breaks_verification(items: str, params: str, value: str) -> None:
     """Lists that do parse reach the resolvers, the base and the search for a cause."""

@@ -13,7 +13,6 @@ from tests.support.server import DataFoldServer
 from tests.support.signing import Signer
 from tests.support.wire import Caller, assert_granted, assert_refused
 
-
 ENCRYPTION_KEY = "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMTI="
 
 

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from schemas.formats import FORMATS, canonical, check_document, fingerprint, limits, references
 from tests.schema_core.strategies import anything, field_documents
+from tests.support.examples import examples
 
 
 def found(format: str, content: Any) -> list[tuple[str, str]]:  # noqa: A002
@@ -164,7 +165,7 @@ def test_a_document_nested_a_hundred_thousand_deep_is_refused(format: str) -> No
 
 
 @given(anything)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(75), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_json_value_makes_the_check_raise(content: Any) -> None:
     for format in (*FORMATS, "xml"):  # noqa: A001
         assert isinstance(check_document(format, content), list)
@@ -172,7 +173,7 @@ def test_no_json_value_makes_the_check_raise(content: Any) -> None:
 
 
 @given(field_documents())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_the_order_of_keys_changes_no_fingerprint(content: list[dict[str, Any]]) -> None:
     assert check_document("fields", content) == []
     reordered = [dict(reversed(definition.items())) for definition in content]

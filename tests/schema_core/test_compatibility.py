@@ -13,6 +13,7 @@ from schemas.compatibility import CompatibilityError, CompatibilityLimit, check,
 from schemas.formats import check_document
 from schemas.formats.validator import validator_for
 from tests.schema_core.strategies import avro_data, avro_schemas, documents, field_documents, schema_pairs
+from tests.support.examples import examples
 
 ID = {"name": "id", "type": "string", "required": True}
 MAIL = {"name": "mail", "type": "string"}
@@ -208,7 +209,9 @@ def test_hostile_schemas_get_a_verdict_in_bounded_time(old: Any, new: Any) -> No
 
 @given(schema_pairs(), st.lists(documents, min_size=20, max_size=40))
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_no_generated_document_contradicts_a_verdict(pair: tuple[Any, Any], tried: list[Any]) -> None:
     old, new = pair
@@ -228,7 +231,7 @@ def test_no_generated_document_contradicts_a_verdict(pair: tuple[Any, Any], trie
 
 
 @given(field_documents(), field_documents(), st.lists(documents, min_size=20, max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_no_generated_document_contradicts_a_verdict_on_fields(old: Any, new: Any, tried: list[Any]) -> None:
     report = check("fields", old, new, "BACKWARD")
     admits, reads = validator_for("fields", old), validator_for("fields", new)
@@ -242,7 +245,7 @@ def test_no_generated_document_contradicts_a_verdict_on_fields(old: Any, new: An
 
 
 @given(avro_schemas(), avro_schemas(), st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_data_of_a_compatible_avro_writer_is_read(old: Any, new: Any, data: st.DataObject) -> None:
     report = check("avro", old, new, "BACKWARD")
     assert report.compatible or report.witness == "verified"
@@ -254,6 +257,6 @@ def test_data_of_a_compatible_avro_writer_is_read(old: Any, new: Any, data: st.D
 
 
 @given(field_documents())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_every_schema_is_compatible_with_itself(content: Any) -> None:
     assert check("fields", content, content, "FULL").differences == []

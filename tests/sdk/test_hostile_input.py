@@ -19,6 +19,8 @@ from datafold_sdk import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
+
 KEY = PrivateKey.generate()
 KEYS = ServerKeys.from_jwks({"keys": [KEY.public_jwk]})
 NAMES = st.sampled_from(
@@ -49,7 +51,7 @@ MEMBERS = st.tuples(st.lists(COMPONENTS, max_size=5).map(" ".join), PARAMS).map(
 FIELDS = MEMBERS | st.text(max_size=60) | st.text(alphabet='sig1=();", @method', max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(FIELDS)
 def test_no_demand_breaks_the_client_or_lowers_what_it_covers(field: str) -> None:
     parse_accept_signature(field, tag="datafold")
@@ -70,7 +72,7 @@ def test_no_demand_breaks_the_client_or_lowers_what_it_covers(field: str) -> Non
     assert params["tag"] == "datafold"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(FIELDS, st.text(max_size=40), st.binary(max_size=40))
 def test_no_webhook_is_more_than_refused(signature_input: str, signature: str, body: bytes) -> None:
     try:
@@ -102,7 +104,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.dictionaries(st.sampled_from(["request", "key", "content", "data", "format", "schema"]), JSON))
 def test_no_receipt_is_more_than_refused(receipt: dict[str, Any]) -> None:
     assert not verify_receipt(receipt).valid
