@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from keys.advice import advice_for
 from keys.directory import ClientRecord, KeyRecord
 from keys.verification import VerifiedSignature, verify_request
 from keys.wire import claims_signature
@@ -46,9 +48,9 @@ class SignatureAuthentication(BaseAuthentication):
         # A view that streams its body names it so: the signature is checked before the body is read.
         view = (request.parser_context or {}).get("view")
         verified = verify_request(request._request, read_body=not getattr(view, "streams_body", False))
-        current_context().log_fields.update(
-            client_id=verified.client.client_id, key=verified.key.thumbprint[:8]
-        )
+        context = current_context()
+        context.log_fields.update(client_id=verified.client.client_id, key=verified.key.thumbprint[:8])
+        context.warnings += advice_for(verified.key, datetime.now(UTC))
         return SignedClient(verified.client, verified.key), verified
 
     def authenticate_header(self, request: Request) -> str:

@@ -1,8 +1,8 @@
 """A decision on a key by a person: permitted, explained, and bound to what that person saw.
 
 The page (or the REST answer) that shows a key carries `snapshot(key)`; the decision brings it back.
-If anything relevant changed in between, the decision is refused and says what changed. The admin and
-the operators' REST calls decide through here; `keys.lifecycle` makes the change.
+If anything relevant changed in between, the decision is refused and says what changed. The admin,
+the operators' REST calls and the commands decide through here; `keys.lifecycle` makes the change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from django.core import signing
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.audit import Actor, record_event
@@ -23,6 +24,7 @@ from accounts.clients import ReasonMissing
 from keys import lifecycle
 from keys.errors import KeyNotFound, KeysError
 from keys.models import Key, KeyStatus, RevocationReason
+from project.errors import DomainError
 
 SALT = "datafold.keys.decisions"
 
@@ -177,42 +179,35 @@ def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
     return [found[key_id] for key_id in key_ids if key_id in found]
 
 
-def decide(key_id: uuid.UUID, verb: Verb, *, actor: Actor, seen: str | None, details: Details) -> Key:
-    """Carry out one decision, or refuse it and change nothing.
+def decide(
+    key_id: uuid.UUID, verb: Verb, *, actor: Actor, seen: str | None, details: Details, thumbprint: str = ""
+) -> Key:
+    """Carry out one decision; or refuse it, change nothing, and keep on record who tried what.
 
     Args:
+        actor: an operator, held to their role and to the demand for reasons; or the system (whoever may
+            run commands here), which no role binds.
         seen: the `snapshot` that the operator's page carried. None: not bound to a page (commands).
+        thumbprint: the key that the operator means, where they named it; "" where not.
 
     Returns:
         The key as it is now. Under four eyes a first approval leaves it pending.
 
     Raises:
-        DecisionForbidden, KeyNotFound, DecisionStale, ReasonMissing, FourEyesRefused, KeyStateConflict
+        DecisionForbidden, KeyNotFound, DecisionStale, ReasonMissing, FourEyesRefused, KeyStateConflict,
+        django.core.exceptions.ValidationError (terms that are none)
     """
-    rule = RULES[verb]
-    if actor.user is not None and not actor.user.has_perm(rule.permission):
-        raise DecisionForbidden("Your role does not allow this decision. Ask a manager.")
-    with transaction.atomic():
-        key = next(iter(load([key_id], lock=True)), None)
-        if key is None:
-            raise KeyNotFound("There is no such key, or you may not see it.")
-        if seen is not None and (changes := changes_since(key, seen)):
-            raise DecisionStale(
-                f"The key {key.thumbprint[:8]} of {key.client.client_id} changed while you were looking, so nothing "
-                "was done. See what changed and decide again.",
-                changes,
-                registration_id=str(key.pk),
-            )
-        if rule.reason_demanded and not details.reason.strip():
-            raise ReasonMissing("Say why: the reason is kept in the audit log.")
-        return _carry_out(key, verb, actor, details)
+    try:
+        return _decide(key_id, verb, actor=actor, seen=seen, details=details, thumbprint=thumbprint)
+    except (DomainError, ValidationError, IntegrityError) as refusal:
+        # Not inside the decision's transaction: the record would be undone with it.
+        code = refusal.code if isinstance(refusal, DomainError) else "VALIDATION_FAILED"
+        record_refusal(key_id, verb, actor=actor, code=code)
+        raise
 
 
 def record_refusal(key_id: uuid.UUID, verb: Verb, *, actor: Actor, code: str) -> None:
-    """A decision that was refused is on record too: who tried what, and why not.
-
-    Call it after `decide`: inside its transaction the record would be undone with it.
-    """
+    """A decision that was refused is on record too. `decide` does it; this is for refusals before that."""
     record_event(
         actor=actor,
         action="key.decision_refused",
@@ -220,6 +215,34 @@ def record_refusal(key_id: uuid.UUID, verb: Verb, *, actor: Actor, code: str) ->
         target_id=str(key_id),
         after={"decision": verb.value, "code": code},
     )
+
+
+def _decide(
+    key_id: uuid.UUID, verb: Verb, *, actor: Actor, seen: str | None, details: Details, thumbprint: str
+) -> Key:
+    rule = RULES[verb]
+    if actor.user is not None and not actor.user.has_perm(rule.permission):
+        raise DecisionForbidden("Your role does not allow this decision. Ask a manager.")
+    with transaction.atomic():
+        key = next(iter(load([key_id], lock=True)), None)
+        if key is None:
+            raise KeyNotFound("There is no such key, or you may not see it.")
+        if thumbprint and thumbprint != key.thumbprint:
+            raise DecisionStale(
+                f"The key here has the thumbprint {key.thumbprint}, not the one that you name. Nothing was done.",
+                [],
+                registration_id=str(key.pk),
+            )
+        if seen is not None and (changes := changes_since(key, seen)):
+            raise DecisionStale(
+                f"The key {key.thumbprint[:8]} of {key.client.client_id} changed while you were looking, so nothing "
+                "was done. See what changed and decide again.",
+                changes,
+                registration_id=str(key.pk),
+            )
+        if rule.reason_demanded and actor.user is not None and not details.reason.strip():
+            raise ReasonMissing("Say why: the reason is kept in the audit log.")
+        return _carry_out(key, verb, actor, details)
 
 
 def _carry_out(key: Key, verb: Verb, actor: Actor, details: Details) -> Key:

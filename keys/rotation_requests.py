@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from accounts.audit import Actor
-from keys import lifecycle
+from keys.decisions import Details, Verb, decide
 from keys.models import Key
 
 
@@ -17,8 +17,10 @@ def request(key: Key, *, actor: Actor, rotate_by: datetime, reason: str = "") ->
 
     Raises:
         KeyStateConflict: the key is not active.
+        DecisionForbidden: the operator's role does not allow it.
     """
     if key.rotate_by is not None and key.rotate_by <= rotate_by:
         return False
-    lifecycle.request_rotation(key, actor=actor, rotate_by=rotate_by, reason=reason)
+    details = Details(rotate_by=rotate_by, reason=reason)
+    decide(key.pk, Verb.REQUEST_ROTATION, actor=actor, seen=None, details=details)
     return True

@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.authentication.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
+    "project.middleware.slash.TrailingSlashMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"

@@ -5,6 +5,9 @@ approved. On Redis one counter stands for all schemas; it is counted up after ev
 reader asks for it in the round trip that also counts the read. Without Redis the process counts
 for itself, and what other processes changed is seen when the cached answer has expired
 (`DATAFOLD_SCHEMA_CACHE_SECONDS`).
+
+That an author's key was revoked as compromised is no change of the registry: the mark `suspect`
+reaches cached answers when they expire, after a minute at most.
 """
 
 from __future__ import annotations

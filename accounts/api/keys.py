@@ -9,18 +9,33 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import OPERATOR_ERRORS, OperatorView, acting_operator, actor, model_errors
+from accounts.api.base import (
+    OPERATOR_ERRORS,
+    OperatorView,
+    PermissionMissing,
+    acting_operator,
+    actor,
+    model_errors,
+)
 from accounts.api.key_serializers import DECISION_BODIES, KeyDetailSerializer, KeyFilter
 from accounts.api.openapi import PAGE
-from accounts.audit import record_event
 from keys import four_eyes
 from keys.api.serializers import KeySerializer
-from keys.decisions import RULES, DecisionStale, Details, Verb, allowed_verbs, decide, load, snapshot
+from keys.decisions import (
+    RULES,
+    Details,
+    Verb,
+    allowed_verbs,
+    decide,
+    load,
+    record_refusal,
+    snapshot,
+)
 from keys.errors import KeyNotFound
-from keys.models import Key
+from keys.models import Key, KeyStatus
 from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
-from project.errors import DomainError
+from project.context import current_context
 
 TAGS: Final = ["operators: keys"]
 DECISION_ERRORS = [
@@ -75,15 +90,29 @@ class DecisionView(OperatorView):
     def decide(self, request: Request, key_id: uuid.UUID) -> ApiResponse:
         wish = self.body(DECISION_BODIES[self.verb])
         seen, thumbprint = wish.pop("seen", None), wish.pop("thumbprint", "")
-        refuse_other_key(loaded(key_id), thumbprint)
-        try:
-            with model_errors():
-                decide(key_id, self.verb, actor=actor(request), seen=seen, details=Details(**wish))
-        except DomainError as error:
-            record_refusal(request, key_id, self.verb, error)
-            raise
-        meta = {"action": f"key_{self.verb.value}", "created_by": acting_operator(request).get_username()}
+        loaded(key_id)  # of one that is not there nothing goes on record
+        with model_errors():
+            key = decide(
+                key_id, self.verb, actor=actor(request), seen=seen, details=Details(**wish), thumbprint=thumbprint
+            )
+        meta: dict[str, Any] = {
+            "action": f"key_{self.verb.value}",
+            "created_by": acting_operator(request).get_username(),
+        }
+        if self.verb is Verb.APPROVE and key.status == KeyStatus.PENDING:
+            meta["action"] = "key_approval_recorded"
+            current_context().warnings.append(
+                "Your approval is recorded. The key stays pending until another operator approves it too."
+            )
         return ApiResponse(detail(request, loaded(key_id)), meta=meta)
+
+    def check_permissions(self, request: Request) -> None:
+        """As every operators' call; an attempt that the role does not allow is on record."""
+        try:
+            super().check_permissions(request)
+        except PermissionMissing as refusal:
+            record_refusal(self.kwargs["key_id"], self.verb, actor=actor(request), code=refusal.code)
+            raise
 
 
 def decision_view(verb: Verb, summary: str, description: str = "") -> type[DecisionView]:
@@ -131,27 +160,6 @@ def loaded(key_id: uuid.UUID) -> Key:
     if not found:
         raise KeyNotFound("There is no such key.")
     return found[0]
-
-
-def refuse_other_key(key: Key, thumbprint: str) -> None:
-    """Raises `DecisionStale`: the operator means another key than the path names."""
-    if thumbprint and thumbprint != key.thumbprint:
-        raise DecisionStale(
-            f"The key at this path has the thumbprint {key.thumbprint}, not the one that you name. Nothing was done.",
-            [],
-            registration_id=str(key.pk),
-        )
-
-
-def record_refusal(request: Request, key_id: uuid.UUID, verb: Verb, error: DomainError) -> None:
-    """A decision that was refused is on record too: who tried what, and why not."""
-    record_event(
-        actor=actor(request),
-        action="key.decision_refused",
-        target_kind="key",
-        target_id=str(key_id),
-        after={"decision": verb.value, "code": error.code},
-    )
 
 
 def detail(request: Request, key: Key) -> dict[str, Any]:

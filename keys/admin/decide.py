@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -94,10 +94,10 @@ def _decide_each(
             done.append(decide(key.pk, verb, actor=operator(request), seen=seen, details=own))
         except DomainError as error:
             refused[key.pk] = error
+        except ValidationError as error:
+            refused[key.pk] = DomainError(" ".join(error.messages))
         except IntegrityError as error:
             refused[key.pk] = DomainError(f"The database refused this: {error}.")
-        if key.pk in refused:
-            record_refusal(key.pk, verb, actor=operator(request), code=refused[key.pk].code)
     _report(request, verb, done)
     return refused
 

@@ -12,11 +12,13 @@ from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.audit import Actor
 from accounts.models import User
+from keys.decisions import Details, Verb, decide
 from keys.models import Key, KeyStatus
 from keys.naming import MAX_CANDIDATES, KeyNameUnknown, find_key
 from project.errors import DomainError
@@ -59,6 +61,8 @@ class DataFoldCommand(BaseCommand):
             raise CommandError(_with_candidates(error)) from error
         except DomainError as error:
             raise CommandError(error.message) from error
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
 
     def progress(self, what: str) -> Callable[[int], None]:
         """A callback for long work: says how far it is, every few seconds."""
@@ -88,6 +92,10 @@ class KeyCommand(DataFoldCommand):
 
     def find(self, name: str) -> Key:
         return find_key(name, among=self.among, already=self.already)
+
+    def decide(self, key: Key, verb: Verb, *, by: str, details: Details) -> Key:
+        """Decide as the operator `by`, under the rules of every operator; "": as the system."""
+        return decide(key.pk, verb, actor=actor_for(by), seen=None, details=details)
 
     def print_key(self, key: Key, *, as_json: bool, said: str, changed: bool = True) -> None:
         if as_json:

@@ -6,12 +6,12 @@ from django.urls import URLPattern, URLResolver
 
 from accounts.api.urls import urlpatterns as accounts_urlpatterns
 from keys.api.urls import urlpatterns as keys_urlpatterns
-from project.api.routes import route
+from project.api.routes import grouped, route
 from project.api.system import AuthMeView, AuthStatusView, AuthTestView, SystemStatusView
 from project.api.tasks import TaskCancelView, TaskReportView, TaskView
 from schemas.api.urls import urlpatterns as schemas_urlpatterns
 
-urlpatterns: list[URLPattern | URLResolver] = [
+_calls: list[URLPattern] = [
     *route("system/status", SystemStatusView.as_view(), "system-status"),
     *route("auth/status", AuthStatusView.as_view(), "auth-status"),
     *route("auth/me", AuthMeView.as_view(), "auth-me"),
@@ -23,3 +23,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *route("tasks/<str:task_id>/cancel", TaskCancelView.as_view(), "task-cancel"),
     *route("tasks/<str:task_id>/report", TaskReportView.as_view(), "task-report"),
 ]
+
+urlpatterns: list[URLPattern | URLResolver] = grouped(_calls)

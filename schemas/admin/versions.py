@@ -44,8 +44,13 @@ class SchemaVersionAdmin(ReadOnlyAdmin):
     search_help_text = "Name of the schema."
     ordering = ["-created_at"]
     sortable_by = ["created_at"]
+    audit_kind = "schema"
     change_form_outer_before_template = "schemas/version_top.html"
     fields = ["version", "format", "fingerprint", "created_at", "approved_at", "approved_by"]
+
+    def audit_id(self, obj: SchemaVersion) -> str:
+        """A version's history is its schema's."""
+        return str(obj.schema_id)
 
     @display(description="author")
     def show_author(self, version: SchemaVersion) -> str:

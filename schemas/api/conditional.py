@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from project.api.envelope import base_meta
 from schemas.reading import Rendered
@@ -30,6 +32,17 @@ def answer_version(request: Request, rendered: Rendered) -> HttpResponse:
     answer = answer if isinstance(answer, HttpResponse) else response
     answer["ETag"] = etag
     answer["Cache-Control"] = cache_control(rendered)
+    return answer
+
+
+def conditional(request: Request, response: Response) -> HttpResponse:
+    """A changing answer with a tag of its data: 304 if the caller has that already."""
+    digest = sha256(json.dumps(response.data, sort_keys=True, default=str).encode())
+    etag = "W/" + quote_etag(digest.hexdigest()[:32])
+    answer = get_conditional_response(request._request, etag=etag, response=response)
+    answer = answer if isinstance(answer, HttpResponse) else response
+    answer["ETag"] = etag
+    answer["Cache-Control"] = "private, no-cache"
     return answer
 
 

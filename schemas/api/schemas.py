@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
 from project.api.permissions import IsSignedOrReading
 from schemas import access, registry
+from schemas.api.conditional import conditional
 from schemas.api.filters import LIST_PARAMETERS, list_schemas
 from schemas.api.serializers import (
     CreateSchemaSerializer,
@@ -73,7 +75,7 @@ class SchemaListView(SchemaView):
     )
     def get(self, request: Request) -> Any:
         paginator, page = list_schemas(request, view=self)
-        return paginator.get_paginated_response(schemas_data(page))
+        return conditional(request, paginator.get_paginated_response(schemas_data(page)))
 
     @extend_schema(
         tags=["schemas"],
@@ -109,10 +111,10 @@ class SchemaDetailView(SchemaView):
         summary="A schema with its newest version",
         responses=enveloped(SchemaSerializer, errors=[*SIGNED_ERRORS, "SCHEMA_NOT_FOUND", "SCHEMA_BLOCKED"]),
     )
-    def get(self, request: Request, name: str) -> ApiResponse:
+    def get(self, request: Request, name: str) -> HttpResponse:
         schema = access.find_schema(name)
         access.check_not_blocked(schema)
-        return ApiResponse(schema_data(schema, access.latest_version(schema)))
+        return conditional(request, ApiResponse(schema_data(schema, access.latest_version(schema))))
 
     @extend_schema(
         tags=["schemas"],

@@ -112,6 +112,12 @@ class Schema(models.Model):
             models.Index(fields=["name"], condition=Q(deleted_at__isnull=True), name="schema_alive_by_name"),
             models.Index(fields=["owner", "name"], name="schema_by_owner"),
             models.Index(fields=["state", "name"], name="schema_by_state"),
+            models.Index(
+                fields=["created_at"], condition=Q(deleted_at__isnull=True), name="schema_alive_by_creation"
+            ),
+            models.Index(
+                fields=["updated_at"], condition=Q(deleted_at__isnull=True), name="schema_alive_by_update"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.skipif(
 LEFT_BEHIND = """
 import django, json; django.setup()
 from django.db import connection
-from accounts.models import Client
-rows = Client.objects.order_by("pk").iterator(chunk_size=1)
-next(rows, None)
+from django.contrib.auth.models import Permission
+rows = Permission.objects.order_by("pk").iterator(chunk_size=1)
+next(rows)
 for _ in range(8):
-    list(Client.objects.filter(client_id="x"))
+    list(Permission.objects.filter(codename="x"))
 with connection.cursor() as cursor:
     cursor.execute("SELECT count(*) FROM pg_prepared_statements")
     prepared = cursor.fetchone()[0]

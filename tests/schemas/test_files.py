@@ -277,6 +277,22 @@ def test_one_element_without_end_is_refused_in_bounded_memory() -> None:
         list(read_json_array(io.BufferedReader(io.BytesIO(b'["' + b"a" * 20_000_000)), 0))
 
 
+def test_with_a_broker_a_worker_does_it(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    from schemas.tasks import validate_file
+
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    queued: list[str] = []
+    monkeypatch.setattr(validate_file, "delay", queued.append)
+    monkeypatch.setattr(jobs, "start_in_background", worker.start_in_background)
+    make("events")
+    job = upload(owner, lines(ROW)).json()["data"]["id"]
+    assert queued == [job]
+    validate_file.apply(args=queued)
+    assert ValidationJob.objects.get(pk=job).state == "done"
+
+
 def test_without_a_broker_a_thread_of_the_process_does_it(
     owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

@@ -46,6 +46,17 @@ def test_a_version_may_be_kept_and_is_asked_for_by_its_tag(
     assert other["ETag"] != answer["ETag"]
 
 
+def test_lists_and_schemas_are_asked_for_by_their_tag(owner: SignedClient, make: Make) -> None:
+    make("events")
+    for path in ("/api/v1/schemas", "/api/v1/schemas/events"):
+        answer = owner.call("GET", path)
+        assert answer["Cache-Control"] == "private, no-cache"
+        headers = {"If-None-Match": answer["ETag"]}
+        assert owner.call("GET", path, headers=headers).status_code == 304
+        decisions.break_glass(Schema.objects.get(), actor=SYSTEM, until=timezone.now(), reason="touch")
+        assert owner.call("GET", path, headers=headers).status_code == 200
+
+
 def test_without_signatures_shared_caches_may_keep_it(client: WireClient, make: Make, settings: Any) -> None:
     settings.DATAFOLD_REQUIRE_AUTH = False
     make("events")

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from accounts.models import Profile
-from keys import lifecycle
-from keys.management.base import DecisionCommand, actor_for, parse_moment
+from keys.decisions import Details, Verb
+from keys.management.base import DecisionCommand, parse_moment
 from keys.models import KeyStatus
 
 
@@ -32,17 +32,16 @@ class Command(DecisionCommand):
         changed = key.status != KeyStatus.ACTIVE
         said = ""
         if changed:
-            lifecycle.approve(
-                key,
-                actor=actor_for(options["by"]),
+            details = Details(
                 reason=options["reason"],
                 expires_at=options["expires"],
                 scopes=options["scopes"],
                 profile=options["profile"],
             )
+            key = self.decide(key, Verb.APPROVE, by=options["by"], details=details)
             said = (
                 f"Approved {key}: active until {key.expires_at:%Y-%m-%d}."
                 if key.status == KeyStatus.ACTIVE and key.expires_at
-                else f"Recorded {options['by']}'s approval of {key}. It needs another operator's too (--by)."
+                else f"Approval of {key} recorded for {options['by']}: it stays pending until another operator approves it too."
             )
         self.print_key(key, as_json=options["as_json"], said=said, changed=changed)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from keys import lifecycle
-from keys.management.base import DecisionCommand, actor_for
+from keys.decisions import Details, Verb
+from keys.management.base import DecisionCommand
 from keys.models import KeyStatus
 
 
@@ -22,5 +22,5 @@ class Command(DecisionCommand):
         if changed:
             if not options["reason"].strip():
                 raise CommandError("Say why with --reason: the key was suspended for a reason.")
-            lifecycle.reactivate(key, actor=actor_for(options["by"]), reason=options["reason"])
+            key = self.decide(key, Verb.REACTIVATE, by=options["by"], details=Details(reason=options["reason"]))
         self.print_key(key, as_json=options["as_json"], said=f"Reactivated {key}.", changed=changed)

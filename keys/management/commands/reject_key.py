@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keys import lifecycle
-from keys.management.base import DecisionCommand, actor_for
+from keys.decisions import Details, Verb
+from keys.management.base import DecisionCommand
 from keys.models import KeyStatus
 
 
@@ -18,5 +18,5 @@ class Command(DecisionCommand):
         key = self.find(options["key"])
         changed = key.status != KeyStatus.REJECTED
         if changed:
-            lifecycle.reject(key, actor=actor_for(options["by"]), reason=options["reason"])
+            key = self.decide(key, Verb.REJECT, by=options["by"], details=Details(reason=options["reason"]))
         self.print_key(key, as_json=options["as_json"], said=f"Rejected {key}.", changed=changed)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from keys import lifecycle
-from keys.management.base import KeyCommand, actor_for, add_actor_argument, parse_moment
+from keys.decisions import Details, Verb
+from keys.management.base import KeyCommand, add_actor_argument, parse_moment
 from keys.models import TRANSITIONS, KeyStatus, RevocationReason
 
 
@@ -38,13 +38,12 @@ class Command(KeyCommand):
         changed = key.status != KeyStatus.REVOKED
         if changed:
             revocation_reason, note = split_reason(options["reason"], options["note"])
-            lifecycle.revoke(
-                key,
-                actor=actor_for(options["by"]),
-                revocation_reason=revocation_reason,
+            details = Details(
                 reason=note,
+                revocation_reason=revocation_reason,
                 compromised_since=options["compromised_since"],
             )
+            key = self.decide(key, Verb.REVOKE, by=options["by"], details=details)
         self.print_key(
             key,
             as_json=options["as_json"],
