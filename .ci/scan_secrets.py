@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PATTERNS = {
-    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*(?:\\n|\n)?[A-Za-z0-9+/]{40}", re.M),
+    "private key": re.compile(
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*(?:\\n|\n)?[A-Za-z0-9+/]{40}", re.M
+    ),
     "cloud key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}\b"),
     "token": re.compile(r"\b(?:ghp|gho|ghs|glpat|xox[abpr]|sk_live|npm|pypi)[_-][\w-]{20,}"),
     "JSON web token": re.compile(r"\beyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20,}"),
-    "password in a URL": re.compile(r"\b[a-z][a-z0-9+]*://[\w.-]+:(?!password@)[^\s{}$:@/\"'<>…]{8,}@[\w.-]+"),
+    "password in a URL": re.compile(
+        r"\b[a-z][a-z0-9+]*://[\w.-]+:(?!password@)[^\s{}$:@/\"'<>…]{8,}@[\w.-]+"
+    ),
     "assigned secret": re.compile(
         r"""(?i)\b\w*(?:secret|password|passwd|api_?key|token)\w*["']?\s*[:=]\s*["'](?=[^"']*\d)[A-Za-z0-9+/_=-]{32,}["']"""
     ),
@@ -30,12 +34,23 @@ UNREAD = re.compile(r"^(?:requirements(?:-dev)?\.txt|(?:sdk/)?tests/|benchmarks/
 def files(root: Path) -> Iterator[Path]:
     """What git tracks or would track; every file where there is no git."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607  the caller's own git
+        cwd=root,
+        capture_output=True,
+        text=True,
     )
-    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(p.relative_to(root)) for p in root.rglob("*")]
+    names = (
+        listed.stdout.splitlines()
+        if listed.returncode == 0
+        else [str(p.relative_to(root)) for p in root.rglob("*")]
+    )
     for name in names:
         path = root / name
-        if path.is_file() and path.suffix not in SKIPPED and (not UNREAD.match(name) or path.suffix in {".pem", ".env"}):
+        if (
+            path.is_file()
+            and path.suffix not in SKIPPED
+            and (not UNREAD.match(name) or path.suffix in {".pem", ".env"})
+        ):
             yield path
 
 

@@ -56,3 +56,17 @@ def check_single_sign_on(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
             )
         )
     return problems
+
+
+@register(Tags.security)
+def check_four_eyes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.DATAFOLD_FOUR_EYES or settings.DATAFOLD_REGISTRATION_POLICY != "open":
+        return []
+    return [
+        Error(
+            "DATAFOLD_FOUR_EYES is on and DATAFOLD_REGISTRATION_POLICY is open: keys would be active without "
+            "anybody's approval.",
+            hint="Set DATAFOLD_REGISTRATION_POLICY to approval or invite, or switch four eyes off.",
+            id="datafold.E023",
+        )
+    ]

@@ -59,7 +59,7 @@ def change_client(client: Client, *, actor: Actor, changes: dict[str, Any], reas
     _refuse_unknown(changes)
     with transaction.atomic():
         client = _locked(client)
-        before = client_facts(client)
+        before, owner = client_facts(client), client.owner
         for name, value in changes.items():
             setattr(client, name, value)
         after = client_facts(client)
@@ -68,6 +68,8 @@ def change_client(client: Client, *, actor: Actor, changes: dict[str, Any], reas
             return client
         client.full_clean()
         client.save(update_fields=[*changed, "updated_at"])
+        if owner is not None and owner != client.owner:
+            client.former_owners.add(owner)
         _record(
             client,
             actor,

@@ -50,7 +50,9 @@ TITLES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=int, default=4, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -61,7 +63,9 @@ def main() -> None:
         sys.exit("wrk is not installed; it comes with the distribution's packages.")
     names = arguments.only.split(",") if arguments.only else list(TITLES)
     try:
-        server = DataFoldServer("throughput", DJANGO_SETTINGS_MODULE="benchmarks.site.settings", LOG_LEVEL="WARNING")
+        server = DataFoldServer(
+            "throughput", DJANGO_SETTINGS_MODULE="benchmarks.site.settings", LOG_LEVEL="WARNING"
+        )
         try:
             results = measure(server, names, arguments)
         finally:
@@ -89,7 +93,9 @@ def measure(server: DataFoldServer, names: list[str], arguments: argparse.Namesp
         "requests_per_second": {name: round(value, 1) for name, value in median.items()},
         "p50_ms": {name: round(statistics.median(values) / 1000, 2) for name, values in latencies.items()},
         "signed_over": {
-            name: round(median["signed"] / median[name], 3) for name in names if "signed" in median and name != "signed"
+            name: round(median["signed"] / median[name], 3)
+            for name in names
+            if "signed" in median and name != "signed"
         },
         "caches": "DataFold: key directory on, memo of signatures on (never hit: every request is new), rendered "
         "versions on; the peers: none",
@@ -125,7 +131,9 @@ def prepare(server: DataFoldServer) -> dict[str, Any]:
     return facts
 
 
-def requests_of(server: DataFoldServer, facts: dict[str, Any]) -> dict[str, tuple[str, Headers | None, dict[str, str]]]:
+def requests_of(
+    server: DataFoldServer, facts: dict[str, Any]
+) -> dict[str, tuple[str, Headers | None, dict[str, str]]]:
     """For each variant: its path, how to sign one request (or None), and its constant header fields."""
     signer: Signer = facts["signer"]
 
@@ -173,9 +181,18 @@ def one_round(
         file.flush()
         run = subprocess.run(
             [
-                "wrk", f"-t{THREADS}", f"-c{arguments.connections}", f"-d{arguments.seconds}s", "--latency",
-                "-s", str(Path(__file__).parent / "site" / "requests.lua"), server.base_url,
-                "--", path, file.name, str(THREADS),
+                "wrk",
+                f"-t{THREADS}",
+                f"-c{arguments.connections}",
+                f"-d{arguments.seconds}s",
+                "--latency",
+                "-s",
+                str(Path(__file__).parent / "site" / "requests.lua"),
+                server.base_url,
+                "--",
+                path,
+                file.name,
+                str(THREADS),
             ],  # fmt: skip
             capture_output=True,
             text=True,

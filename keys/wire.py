@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -14,6 +16,14 @@ from project.proxies import public_origins, wire_host, wire_scheme
 
 # WSGI keeps these two without the prefix.
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+@lru_cache(maxsize=256)
+def _environ_name(name: str) -> str:
+    """The environ's name for a field; one that no environ has for a field with an underscore."""
+    if "_" in name:
+        return ""
+    return _UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")
 
 
 class WireFields(Mapping[str, str]):
@@ -28,9 +38,11 @@ class WireFields(Mapping[str, str]):
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        if "_" in name:
-            raise KeyError(name)
-        return self._environ[_UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")]
+        return self._environ[_environ_name(name)]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """`Mapping.get` would raise and catch a KeyError for every field that is not there."""
+        return self._environ.get(_environ_name(name), default)
 
     def __iter__(self) -> Iterator[str]:
         for key in self._environ:

@@ -23,6 +23,7 @@ _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 TIMETABLE: dict[str, timedelta] = {
     "heartbeat": timedelta(seconds=30),
     "flush-usage": _MINUTE,
+    "sum-traffic": _MINUTE,
     "expire-keys": _MINUTE,
     "retire-keys": _MINUTE,
     "reject-stale-registrations": _HOUR,
@@ -32,6 +33,7 @@ TIMETABLE: dict[str, timedelta] = {
     "forget-server-keys": _HOUR,
     "purge-replay-memory": 5 * _MINUTE,
     "purge-statistics": _HOUR,
+    "purge-sessions": _HOUR,
     "seal-audit-log": _MINUTE,
     "seal-late-events": timedelta(days=1),
     "flush-schema-reads": _MINUTE,

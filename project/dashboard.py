@@ -5,8 +5,9 @@ It takes the same time with 10³ and with 10⁶ keys, because nothing here count
 - Counts stop at a cap (`SELECT COUNT(*) FROM (SELECT 1 … LIMIT 10001)`) and then read "10,000+".
   Rejected: exact counts kept in a table, which every transition of every key would have to update,
   a hot row for the sake of digits that decide nothing.
-- Traffic is summed for each hour. An hour that is over does not change, so its sum is cached; only
-  the running and the last hour are summed anew, once a minute. Each sum reads at most 20,000 counters.
+- Verified requests per hour are summed by a job (`keys.jobs.totals`). Where it has not run yet, an hour
+  is summed here, of at most 20,000 counters and at most once a minute.
+- The busiest clients are found among the 50 busiest keys of each hour, which an index has in order.
 - Lists are the first few rows of an index.
 
 Each panel is made only for who may see what it shows.
@@ -26,7 +27,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEvent, Client
-from keys.models import VERIFYING, Key, KeyStatus, KeyUsage, RefusalCount
+from keys.jobs.totals import last_hours
+from keys.models import VERIFYING, HourTotal, Key, KeyStatus, KeyUsage, RefusalCount
 from project.admin_base import capped_count, described
 from project.charts import Columns, Row, columns, rows
 from project.parts import parts
@@ -38,6 +40,7 @@ WAITING_CAP = 1_000
 COUNTERS_READ = 20_000
 HOURS = 24
 LISTED = 6
+BUSIEST_OF_AN_HOUR = 50
 FRESH_SECONDS = 60
 SILENT_AFTER = timedelta(days=7)
 
@@ -110,9 +113,9 @@ def expiring(now: datetime) -> Columns:
 
 def traffic(now: datetime) -> Columns:
     """Requests verified and refused in each of the last 24 hours."""
-    hours = _hours(now)
-    verified = _per_hour(hours, "verified", _verified_in)
-    refused = _per_hour(hours, "refused", _refused_in)
+    hours = last_hours(now, HOURS)
+    verified = _fresh("dashboard:verified", lambda: _verified(hours))
+    refused = _fresh("dashboard:refused", lambda: _refused(hours))
     return columns(
         [f"{hour:%H:%M}" for hour in hours],
         {"verified": verified, "refused": refused},
@@ -134,17 +137,14 @@ def refusals_by_code(now: datetime) -> list[Row]:
 
 
 def busiest_clients(now: datetime) -> list[Row]:
-    """Clients with the most verified requests in the last hours, among the newest 20,000 counters."""
+    """Clients with the most verified requests in the last hours, of the busiest keys of each hour."""
 
     def count() -> list[tuple[str, int, int]]:
-        newest = (
-            KeyUsage.objects.filter(hour__gte=now - timedelta(hours=HOURS))
-            .order_by("-hour")
-            .values_list("key", "count")[:COUNTERS_READ]
-        )
         totals: Counter[Any] = Counter()
-        for key, requests in newest:
-            totals[key] += requests
+        for hour in last_hours(now, HOURS):
+            busiest = KeyUsage.objects.filter(hour=hour).order_by("-count").values_list("key", "count")
+            for key, requests in busiest[:BUSIEST_OF_AN_HOUR]:
+                totals[key] += requests
         owners = dict(
             Key.objects.filter(pk__in=[key for key, _ in totals.most_common(50)]).values_list(
                 "pk", "client_id"
@@ -170,40 +170,26 @@ def silent_keys(now: datetime) -> list[Key]:
     return [*never, *long_ago][:LISTED]
 
 
-def _hours(now: datetime) -> list[datetime]:
-    running = now.replace(minute=0, second=0, microsecond=0)
-    return [running - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
+def _verified(hours: list[datetime]) -> list[int]:
+    """Each hour's sum: the job's, or one of our own where the hour is running or the job is behind."""
+    totals = {total.hour: total for total in HourTotal.objects.filter(hour__in=hours)}
+    return [
+        totals[hour].verified if hour in totals and totals[hour].settled else _counted(hour, totals.get(hour))
+        for hour in hours
+    ]
 
 
-def _per_hour(hours: list[datetime], kind: str, total: Callable[[datetime], int]) -> list[int]:
-    """The hour's sums, from the cache where the hour is over."""
-    names = {f"dashboard:{kind}:{hour:%Y%m%d%H}": hour for hour in hours}
-    known = cache.get_many(names)
-    settled: dict[str, int] = {}
-    fresh: dict[str, int] = {}
-    for index, (name, hour) in enumerate(names.items()):
-        if name not in known:
-            known[name] = total(hour)
-            # Counters are flushed once a minute, so the last full hour may still grow.
-            (settled if index < HOURS - 2 else fresh)[name] = known[name]
-    if settled:
-        cache.set_many(settled, timeout=HOURS * 3600)
-    if fresh:
-        cache.set_many(fresh, timeout=FRESH_SECONDS)
-    return [known[name] for name in names]
+def _counted(hour: datetime, summed: HourTotal | None) -> int:
+    counters = KeyUsage.objects.filter(hour=hour).order_by("-count").values("count")[:COUNTERS_READ]
+    counted = counters.aggregate(total=Sum("count"))["total"] or 0
+    return max(counted, summed.verified if summed else 0)
 
 
-def _verified_in(hour: datetime) -> int:
-    return (
-        KeyUsage.objects.filter(hour=hour)
-        .values("count")[:COUNTERS_READ]
-        .aggregate(total=Sum("count"))["total"]
-        or 0
+def _refused(hours: list[datetime]) -> list[int]:
+    totals = dict(
+        RefusalCount.objects.filter(hour__gte=hours[0]).values_list("hour").annotate(total=Sum("count"))
     )
-
-
-def _refused_in(hour: datetime) -> int:
-    return RefusalCount.objects.filter(hour=hour).aggregate(total=Sum("count"))["total"] or 0
+    return [totals.get(hour, 0) for hour in hours]
 
 
 def _fresh(name: str, make: Callable[[], T]) -> T:

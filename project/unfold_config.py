@@ -125,6 +125,7 @@ UNFOLD: dict[str, Any] = {
                     _item(
                         "Audit log", "history", "accounts_auditevent_changelist", "accounts.view_auditevent"
                     ),
+                    _item("Webhooks", "webhook", "accounts_webhook_changelist", "accounts.view_webhook"),
                     _item("Refused requests", "block", "keys_refusal_changelist", "keys.view_refusal"),
                     _item("Operators", "group", "accounts_user_changelist", "accounts.view_user"),
                 ],

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from schemas import access
-from schemas.conversion import ConversionError, convert
 from schemas.errors import ConversionImpossible
+from schemas.expansion import is_expandable
+from schemas.formats import FormatError
+from schemas.formats.convert import TARGETS, Conversion, convert
 from schemas.models import SchemaVersion
 from schemas.representation import version_data
 from schemas.usage import count_read
@@ -109,16 +111,30 @@ def render(version: SchemaVersion, target: str) -> Rendered:
     data = version_data(version)
     if target:
         try:
-            converted = convert(version.schema.name, version.format, version.content, target)
-        except ConversionError as error:
-            raise ConversionImpossible(error.message, possible=[version.format]) from error
+            converted = _converted(version, target)
+        except FormatError as error:
+            raise ConversionImpossible(
+                error.message, own_format=version.format, formats=list(TARGETS)
+            ) from error
         data |= {
-            "format": converted.format,
+            "format": target,
             "content": converted.content,
             "converted_from": version.format,
-            "losses": [loss.to_dict() for loss in converted.losses],
+            "losses": [loss.to_dict() for loss in converted.lost],
         }
     tag = f"{version.digest[:24]}-{version.number}-{data['state']}-{target or version.format}"
     tag += "-suspect" if data["suspect"] else ""
     encoded = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str).encode()
     return Rendered(version.pk, encoded, tag, access.is_served(version))
+
+
+def _converted(version: SchemaVersion, target: str) -> Conversion:
+    """Raises `FormatError`."""
+    if target == "fields" != version.format:
+        # Fields have no references: they would be written out.
+        schema = convert(version.format, version.content, "jsonschema").content
+        if not is_expandable(schema):
+            raise FormatError(
+                "CONVERSION_IMPOSSIBLE", "With its references written out the schema is too large."
+            )
+    return convert(version.format, version.content, target)

@@ -70,6 +70,14 @@ ACTIONS = [
     "schema.version_created",
     "server_key.created",
     "server_key.rotated",
+    "webhook.changed",
+    "webhook.created",
+    "webhook.deleted",
+    "webhook.disabled",
+    "webhook.paused",
+    "webhook.redelivered",
+    "webhook.resumed",
+    "webhook.tested",
 ]
 
 

@@ -93,7 +93,12 @@ class DecisionView(OperatorView):
         loaded(key_id)  # of one that is not there nothing goes on record
         with model_errors():
             key = decide(
-                key_id, self.verb, actor=actor(request), seen=seen, details=Details(**wish), thumbprint=thumbprint
+                key_id,
+                self.verb,
+                actor=actor(request),
+                seen=seen,
+                details=Details(**wish),
+                thumbprint=thumbprint,
             )
         meta: dict[str, Any] = {
             "action": f"key_{self.verb.value}",

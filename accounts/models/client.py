@@ -92,6 +92,13 @@ class Client(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="owned_clients"
     )
+    former_owners = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="Under four eyes who gave a client away does not approve its keys either.",
+    )
     contact_email = models.EmailField(blank=True)
     status = models.CharField(max_length=16, choices=ClientStatus, default=ClientStatus.ACTIVE)
     status_reason = models.CharField(max_length=500, blank=True)

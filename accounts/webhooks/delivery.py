@@ -162,9 +162,7 @@ def _judge(answer: transport.Answer) -> Outcome:
     if 200 <= answer.status < 300:
         return judged()
     if 300 <= answer.status < 400:
-        return judged(
-            "REDIRECTED", f"It answered {answer.status}. Redirects are not followed."
-        )
+        return judged("REDIRECTED", f"It answered {answer.status}. Redirects are not followed.")
     return judged(
         "STATUS", f"It answered {answer.status}; a status of 200 to 299 says that it has the event."
     )

@@ -44,12 +44,10 @@ TYPES: dict[str, str] = {
 OPERATORS_ONLY = frozenset({PENDING, "client.created"})
 
 # Audit actions whose type of event has another name.
-_RENAMED = {"schema.version_added": "schema.version_created", "schema.unblock": "schema.unblocked"}
+_RENAMED = {"schema.version_added": "schema.version_created"}
 _FAMILIES = frozenset(f"{name.partition('.')[0]}.*" for name in TYPES)
 
-ACTIONS: frozenset[str] = frozenset(
-    {*TYPES, *_RENAMED, "key.registered"} - {PENDING, EXPIRING, *_RENAMED.values()}
-)
+ACTIONS: frozenset[str] = frozenset({*TYPES, *_RENAMED} - {PENDING, EXPIRING})
 
 
 def type_of(action: str, after: Mapping[str, Any] | None) -> str | None:

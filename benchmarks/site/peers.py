@@ -68,7 +68,9 @@ class EdDSAAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Any]:
         try:
-            token = self.backend_from_settings().decode(request.META["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+            token = self.backend_from_settings().decode(
+                request.META["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+            )
         except (KeyError, TokenBackendError) as error:
             raise AuthenticationFailed from error
         return get_user_model().objects.get(pk=token["user_id"]), token

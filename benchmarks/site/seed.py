@@ -34,7 +34,9 @@ def main() -> None:
     access = AccessToken()
     access["user_id"] = str(user.pk)
     access.set_exp(lifetime=lifecycle.default_expiry() - lifecycle.timezone.now())
-    eddsa = peers.EdDSAAuthentication.backend_from_settings().encode({"user_id": user.pk, "exp": 4_000_000_000})
+    eddsa = peers.EdDSAAuthentication.backend_from_settings().encode(
+        {"user_id": user.pk, "exp": 4_000_000_000}
+    )
     _, api_key = APIKey.objects.create_key(name="bench")
     print(
         json.dumps(

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from accounts.jobs import Counts, Job, run_job
 from keys.jobs.notices import ask_for_rotation, summarise_the_day, warn_of_expiry
-from keys.jobs.purge import purge_replay_memory, purge_statistics
+from keys.jobs.purge import purge_replay_memory, purge_sessions, purge_statistics
 from keys.jobs.sealing import seal_audit_log, seal_late_events
+from keys.jobs.totals import sum_traffic
 from keys.jobs.transitions import FLUSH_USAGE, expire_keys, reject_stale_registrations, retire_keys
 from keys.jobs.usage import flush_usage
 from keys.server_keys import forget_retired
@@ -28,6 +29,7 @@ JOBS: dict[str, Job] = {
     for job in (
         Job(HEARTBEAT, heartbeat, timedelta(seconds=30)),
         Job(FLUSH_USAGE, flush_usage, _MINUTE),
+        Job("sum-traffic", sum_traffic, _MINUTE),
         Job("expire-keys", expire_keys, _MINUTE),
         Job("retire-keys", retire_keys, _MINUTE),
         Job("reject-stale-registrations", reject_stale_registrations, _HOUR),
@@ -37,6 +39,7 @@ JOBS: dict[str, Job] = {
         Job("forget-server-keys", forget_retired, _HOUR),
         Job("purge-replay-memory", purge_replay_memory, 5 * _MINUTE),
         Job("purge-statistics", purge_statistics, _HOUR),
+        Job("purge-sessions", purge_sessions, _HOUR),
         Job("seal-audit-log", seal_audit_log, _MINUTE),
         Job("seal-late-events", seal_late_events, _DAY),
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import models
 
 from accounts.jobs import Counts
-from keys.models import KeyUsage, RateCounter, Refusal, RefusalCount, SpentNonce
+from keys.models import HourTotal, KeyUsage, RateCounter, Refusal, RefusalCount, SpentNonce
 
 BATCH = 1000
+KEEP_FAILED_LOGINS = timedelta(days=1)
 
 
 def purge_replay_memory(now: datetime) -> Counts:
@@ -32,8 +35,19 @@ def purge_statistics(now: datetime) -> Counts:
     refusals_end = now - timedelta(days=settings.DATAFOLD_REFUSAL_DAYS)
     return {
         "usage": delete_in_batches(KeyUsage.objects.filter(hour__lt=counts_end)),
+        "hour_totals": delete_in_batches(HourTotal.objects.filter(hour__lt=counts_end)),
         "refusal_counts": delete_in_batches(RefusalCount.objects.filter(hour__lt=counts_end)),
         "refusals": delete_in_batches(Refusal.objects.filter(created_at__lt=refusals_end)),
+    }
+
+
+def purge_sessions(now: datetime) -> Counts:
+    """Sessions that have ended (of browsers and of tokens), and failed logins that lock nobody out any more."""
+    unlocked = now - max(settings.AXES_COOLOFF_TIME, KEEP_FAILED_LOGINS)
+    return {
+        "sessions": delete_in_batches(Session.objects.filter(expire_date__lt=now)),
+        "failed_logins": delete_in_batches(AccessAttempt.objects.filter(attempt_time__lt=unlocked))
+        + delete_in_batches(AccessFailureLog.objects.filter(attempt_time__lt=unlocked)),
     }
 
 

@@ -4,7 +4,7 @@ from keys.models.key import FINAL, TRANSITIONS, VERIFYING, Key, KeyStatus, Revoc
 from keys.models.notice import DailySummary, ExpiryWarning, RotationNotice, UsageFlush
 from keys.models.replay import RateCounter, ReplayMode, ReplayStoreName, SpentNonce
 from keys.models.server_key import ServerKey
-from keys.models.usage import KeyUsage, Refusal, RefusalCount
+from keys.models.usage import HourTotal, KeyUsage, Refusal, RefusalCount
 
 __all__ = [
     "FINAL",
@@ -14,6 +14,7 @@ __all__ = [
     "DailySummary",
     "EnrolmentToken",
     "ExpiryWarning",
+    "HourTotal",
     "Key",
     "KeyStatus",
     "KeyUsage",

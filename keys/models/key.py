@@ -147,9 +147,7 @@ class Key(models.Model):
             models.Index(fields=["status", "-registered_at"], name="key_by_status"),
             models.Index(fields=["expires_at"], name="key_by_expiry"),
             models.Index(fields=["status", "expires_at"], name="key_by_status_expiry"),
-            models.Index(
-                fields=["rotate_by"], condition=Q(rotate_by__isnull=False), name="key_by_rotate_by"
-            ),
+            models.Index(fields=["rotate_by"], condition=Q(rotate_by__isnull=False), name="key_by_rotate_by"),
             models.Index(
                 fields=["retire_at"], condition=Q(status=KeyStatus.RETIRING), name="key_retiring_by_end"
             ),

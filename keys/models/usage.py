@@ -17,10 +17,25 @@ class KeyUsage(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["key", "hour"], name="key_usage_hour")]
-        indexes = [models.Index(fields=["hour"], name="key_usage_by_hour")]
+        # With the count, so that an hour's sum and its busiest keys are read from the index alone.
+        indexes = [models.Index(fields=["hour", "-count"], name="key_usage_busiest")]
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}h: {self.count}"
+
+
+class HourTotal(models.Model):
+    """Verified requests of all keys in one hour, summed by a job (`keys.jobs.totals`)."""
+
+    hour = models.DateTimeField(primary_key=True)
+    verified = models.PositiveBigIntegerField()
+    settled = models.BooleanField(help_text="The hour was over when it was summed, its last flush included.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}h: {self.verified}"
 
 
 class RefusalCount(models.Model):

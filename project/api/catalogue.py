@@ -243,7 +243,7 @@ CATALOGUE: dict[str, Entry] = {
     "CONVERSION_IMPOSSIBLE": Entry(
         422,
         "The version cannot be written in the format asked for.",
-        "Ask for one that details.possible lists.",
+        "Read it as it was written, or in another of details.formats.",
     ),
     "TASK_NOT_FOUND": Entry(
         404, "There is no such task, or somebody else started it.", "Check the id and who signs."

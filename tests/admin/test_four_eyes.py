@@ -11,6 +11,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts.audit import Actor
+from accounts.clients import change_client
 from accounts.models import Client, User
 from keys import lifecycle
 from keys.four_eyes import FourEyesRefused
@@ -132,3 +133,19 @@ def test_the_database_refuses_own_repeated_changed_and_deleted_approvals(
         Approval.objects.filter(pk=given.pk).update(reason="rewritten")
     with pytest.raises(IntegrityError), transaction.atomic():
         Approval.objects.filter(pk=given.pk).delete()
+
+
+def test_who_gives_the_client_away_does_not_count(make_operator: Callable[..., User], key: Key) -> None:
+    """Own the client, give it to somebody else, approve: neither before nor after, nor with one's first approval."""
+    mara, milo, zoe, tom = (make_operator(name, "manager") for name in ("mara", "milo", "zoe", "tom"))
+    own = change_client(key.client, actor=Actor.operator(mara), changes={"owner": mara})
+    change_client(own, actor=Actor.operator(mara), changes={"owner": zoe})
+    with pytest.raises(FourEyesRefused, match="owned this client"):
+        lifecycle.approve(Key.objects.get(pk=key.pk), actor=Actor.operator(mara))
+    lifecycle.approve(Key.objects.get(pk=key.pk), actor=Actor.operator(milo))
+    # Milo approves, then owns it for a moment: his approval no longer counts.
+    change_client(key.client, actor=Actor.operator(milo), changes={"owner": milo})
+    change_client(key.client, actor=Actor.operator(milo), changes={"owner": None})
+    lifecycle.approve(Key.objects.get(pk=key.pk), actor=Actor.operator(tom))
+    key.refresh_from_db()
+    assert key.status == KeyStatus.PENDING

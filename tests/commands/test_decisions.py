@@ -5,6 +5,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from accounts.models import AuditEvent, User
@@ -22,6 +23,12 @@ def run(name: str, *args: str) -> str:
 
 def run_json(name: str, *args: str) -> Any:
     return json.loads(run(name, *args, "--json"))
+
+
+def operator(name: str, role: str = "manager") -> User:
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    return user
 
 
 def key_of(client_id: str) -> Key:
@@ -66,7 +73,7 @@ def test_a_thumbprint_that_begins_with_a_dash_is_no_option(monkeypatch: Any) -> 
 
 
 def test_approve_names_the_operator_and_sets_terms() -> None:
-    User.objects.create_user("olga")
+    operator("olga")
     register_pending("machine-1")
     run("approve_key", "machine-1", "--by", "olga", "--expires", "2031-05-01", "--scope", "schemas:read")
     key = key_of("machine-1")
@@ -80,11 +87,13 @@ def test_approve_names_the_operator_and_sets_terms() -> None:
 def test_approve_under_four_eyes_takes_two_named_operators(settings: Any) -> None:
     settings.DATAFOLD_FOUR_EYES = True
     for name in ("olga", "omar"):
-        User.objects.create_user(name)
+        operator(name)
     register_pending("machine-1")
     with pytest.raises(CommandError, match="two operators"):
         run("approve_key", "machine-1")
-    assert "another operator" in run("approve_key", "machine-1", "--by", "olga")
+    said = run("approve_key", "machine-1", "--by", "olga")
+    assert "Approval recorded" in said
+    assert "another operator" in said
     assert key_of("machine-1").status == "pending"
     assert "active until" in run("approve_key", "machine-1", "--by", "omar")
 
@@ -200,3 +209,35 @@ def test_rotate_key_asks_once_and_never_later_than_asked() -> None:
 def test_rotate_key_refuses_what_is_unclear(args: list[str]) -> None:
     with pytest.raises(CommandError):
         run("rotate_key", *args)
+
+
+def test_a_named_operator_is_held_to_their_role_and_to_reasons() -> None:
+    operator("olga", "auditor")
+    operator("mara")
+    register_active("machine-1")
+    with pytest.raises(CommandError, match="role does not allow"):
+        run("suspend_key", "machine-1", "--by", "olga", "--reason", "because")
+    with pytest.raises(CommandError, match="role does not allow"):
+        run("rotate_key", "machine-1", "--by", "olga")
+    with pytest.raises(CommandError, match="Say why"):
+        run("suspend_key", "machine-1", "--by", "mara")
+    assert key_of("machine-1").status == "active"
+    run("suspend_key", "machine-1", "--by", "mara", "--reason", "odd traffic")
+    assert key_of("machine-1").status == "suspended"
+
+
+def test_a_refused_command_is_on_record() -> None:
+    operator("olga", "auditor")
+    register_active("machine-1")
+    with pytest.raises(CommandError):
+        run("revoke_key", "machine-1", "--by", "olga")
+    event = AuditEvent.objects.get(action="key.decision_refused")
+    assert (event.actor_label, event.target_id) == ("olga", str(key_of("machine-1").pk))
+    assert event.after == {"decision": "revoke", "code": "PERMISSION_DENIED"}
+
+
+def test_scopes_that_are_none_are_refused_in_words() -> None:
+    register_pending("machine-1")
+    with pytest.raises(CommandError, match="Not scopes"):
+        run("approve_key", "machine-1", "--scope", "everything")
+    assert key_of("machine-1").status == "pending"

@@ -16,15 +16,22 @@ from tests.support.stack import PROJECT, new_folder, server_variables
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 
 
+LOADED = "import project.wsgi, project.celery, keys.tasks, project.healthcheck, project.provision"
+
+
 @pytest.fixture(scope="module")
 def context() -> Path:
     """What `.dockerignore` lets into the image, at a place of its own."""
     folder = new_folder("image-")
-    wanted = [line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    wanted = [
+        line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
     for name in wanted:
         source = PROJECT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache")
+            )
         else:
             shutil.copy(source, folder / name)
     shutil.rmtree(folder / "sdk")
@@ -36,7 +43,10 @@ def build_environment(context: Path) -> dict[str, str]:
     line = re.search(r"(SECRET_KEY=.*?)\\\n\s+python manage.py collectstatic", DOCKERFILE, re.S)
     assert line is not None
     pairs = dict(part.split("=", 1) for part in line[1].split())
-    moved = {name: value.replace("/app", str(context)).replace("/tmp/build", str(context / "build")) for name, value in pairs.items()}
+    moved = {
+        name: value.replace("/app", str(context)).replace("/tmp/build", str(context / "build"))
+        for name, value in pairs.items()
+    }
     inherited = {name: value for name, value in os.environ.items() if name not in server_variables()}
     return {**inherited, **moved}
 
@@ -60,7 +70,11 @@ def test_static_files_are_collected_from_what_is_in_it(context: Path) -> None:
 @pytest.mark.one_stack
 def test_the_server_loads_from_what_is_in_it(context: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-c", "import project.wsgi, project.celery, keys.tasks, project.healthcheck, project.provision"],
+        [
+            sys.executable,
+            "-c",
+            LOADED,
+        ],
         cwd=context,
         env=build_environment(context),
         capture_output=True,
@@ -81,5 +95,7 @@ def test_it_runs_as_nobody_special() -> None:
     assert "--uid 10001" in final
     assert "HEALTHCHECK" in final
     assert "project.healthcheck" in final
-    assert re.search(r'^CMD \["gunicorn", "--config", "gunicorn.conf.py", "project.wsgi:application"\]$', final, re.M)
+    assert re.search(
+        r'^CMD \["gunicorn", "--config", "gunicorn.conf.py", "project.wsgi:application"\]$', final, re.M
+    )
     assert not re.search(r"^ENV .*(SECRET|PASSWORD)", DOCKERFILE, re.M)

@@ -13,7 +13,10 @@ from tests.support.stack import PROJECT
 
 def scan(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(PROJECT / ".ci/scan_secrets.py"), str(folder)], capture_output=True, text=True, timeout=120
+        [sys.executable, str(PROJECT / ".ci/scan_secrets.py"), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 

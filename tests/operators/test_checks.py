@@ -11,6 +11,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("datafold.W020", {"DATAFOLD_REQUIRE_MFA": False, "DATAFOLD_DEVELOPMENT": False}),
     ("datafold.E020", {"DATAFOLD_OIDC_ISSUER": "http://id.example.com", "DATAFOLD_DEVELOPMENT": False}),
     ("datafold.E021", {"DATAFOLD_OIDC_ISSUER": "https://id.example.com", "DATAFOLD_OIDC_CLIENT_ID": ""}),
+    ("datafold.E023", {"DATAFOLD_FOUR_EYES": True, "DATAFOLD_REGISTRATION_POLICY": "open"}),
     ("datafold.E022", {"DATAFOLD_OIDC_ROLE_MAP": {"ops": "root"}}),
 ]
 

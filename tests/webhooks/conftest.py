@@ -55,7 +55,9 @@ def subscribe(db: None) -> Callable[..., Webhook]:
 
     def make(url: str, *events: str, client: str = "") -> Webhook:
         owner = Client.objects.get(client_id=client) if client else None
-        return create_webhook(actor=Actor.system("tests"), client=owner, url=url, events=list(events) or ["*"])
+        return create_webhook(
+            actor=Actor.system("tests"), client=owner, url=url, events=list(events) or ["*"]
+        )
 
     return make
 

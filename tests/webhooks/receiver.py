@@ -22,7 +22,7 @@ class Received:
         return json.loads(self.body)  # type: ignore[no-any-return]
 
     def header(self, name: str) -> str:
-        return dict((key.lower(), value) for key, value in self.headers)[name.lower()]
+        return {key.lower(): value for key, value in self.headers}[name.lower()]
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Receiver:
     tls: Any = None
     received: list[Received] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
-    on_request: Callable[[], None] | None = None
+    on_request: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         receiver = self
@@ -58,14 +58,18 @@ class Receiver:
         if self.tls is not None:
             self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
 
     def url(self, path: str = "/hook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.answers.append((status, {name.replace("_", "-"): value for name, value in headers.items()}, body))
+        self.answers.append(
+            (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+        )
 
     @property
     def types(self) -> list[str]:

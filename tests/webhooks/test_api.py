@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from accounts.audit import Actor
 from accounts.models import AuditEvent, Webhook, WebhookDelivery
 from accounts.webhooks.delivery import deliver
 from accounts.webhooks.feed import feed
 from keys import lifecycle
 from keys.models import Key
-from accounts.audit import Actor
 from tests.support.client import SignedClient, WireClient
 from tests.support.registered import register_active
 from tests.webhooks.receiver import Receiver
@@ -33,7 +33,9 @@ def refusal(answer: Any) -> tuple[int, str]:
 
 
 def test_subscribe_read_change_pause_resume_and_end(orders: SignedClient) -> None:
-    made = created(orders, "https://Hooks.Example.com:443/datafold", ["key.*", "schema.approved"], description="us")
+    made = created(
+        orders, "https://Hooks.Example.com:443/datafold", ["key.*", "schema.approved"], description="us"
+    )
     assert made["url"] == URL
     assert made["events"] == ["key.*", "schema.approved"]
     assert (made["status"], made["waiting"], made["failing_since"]) == ("active", 0, None)
@@ -46,7 +48,9 @@ def test_subscribe_read_change_pause_resume_and_end(orders: SignedClient) -> Non
     gone = orders.call("DELETE", one).json()
     assert gone["meta"]["deleted_by"] == "orders"
     assert refusal(orders.call("GET", one)) == (404, "NOT_FOUND")
-    actions = AuditEvent.objects.filter(target_kind="webhook").order_by("id").values_list("action", "actor_id")
+    actions = (
+        AuditEvent.objects.filter(target_kind="webhook").order_by("id").values_list("action", "actor_id")
+    )
     names = ["created", "changed", "paused", "resumed", "deleted"]
     assert list(actions) == [(f"webhook.{name}", "orders") for name in names]
 
@@ -68,7 +72,9 @@ def test_subscribe_read_change_pause_resume_and_end(orders: SignedClient) -> Non
         ({"url": URL, "events": ["*"], "secret": "x"}, 422, "VALIDATION_FAILED"),
     ],
 )
-def test_a_subscription_that_cannot_be_is_refused(orders: SignedClient, body: Any, status: int, code: str) -> None:
+def test_a_subscription_that_cannot_be_is_refused(
+    orders: SignedClient, body: Any, status: int, code: str
+) -> None:
     assert refusal(orders.call("POST", PATH, body)) == (status, code)
     assert not Webhook.objects.exists()
 
@@ -130,7 +136,9 @@ def test_a_test_shows_what_was_sent_and_answered(orders: SignedClient, receiver:
     assert len(receiver.received) == 1
 
 
-def test_a_test_that_fails_says_why_and_tells_nothing_about_our_network(orders: SignedClient, settings: Any) -> None:
+def test_a_test_that_fails_says_why_and_tells_nothing_about_our_network(
+    orders: SignedClient, settings: Any
+) -> None:
     settings.DATAFOLD_WEBHOOK_ALLOWED_NETWORKS = []
     made = created(orders, "https://localhost/")
     data = orders.call("POST", f"{PATH}/{made['id']}/test").json()["data"]
@@ -149,7 +157,11 @@ def test_the_delivery_log_and_sending_again(orders: SignedClient, receiver: Rece
     listed = orders.call("GET", log).json()
     (entry,) = listed["data"]
     assert listed["meta"]["count"] == 1
-    assert (entry["event_type"], entry["status"], entry["attempts_made"]) == ("key.rotation_requested", "pending", 1)
+    assert (entry["event_type"], entry["status"], entry["attempts_made"]) == (
+        "key.rotation_requested",
+        "pending",
+        1,
+    )
     assert orders.call("GET", f"{log}?status=delivered").json()["data"] == []
     assert refusal(orders.call("GET", f"{log}?status=lost")) == (422, "VALIDATION_FAILED")
     (attempt,) = orders.call("GET", f"{log}/{entry['id']}").json()["data"]["attempts"]

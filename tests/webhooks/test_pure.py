@@ -24,7 +24,9 @@ def test_backoff_doubles_to_an_hour_with_half_of_it_left_to_chance() -> None:
 
 
 @given(st.lists(st.lists(st.integers(1, 60), max_size=8), max_size=20), st.randoms())
-def test_every_row_is_read_once_in_whatever_order_it_appears(batches: list[list[int]], chance: random.Random) -> None:
+def test_every_row_is_read_once_in_whatever_order_it_appears(
+    batches: list[list[int]], chance: random.Random
+) -> None:
     """Rows of a growing table, committed in any order: each is seen exactly once."""
     position, gaps = 0, list[Gap]()
     table: set[int] = set()
@@ -65,7 +67,9 @@ def test_what_looks_like_a_secret_is_not_kept(body: bytes) -> None:
 def test_what_is_kept_is_bounded_and_plain() -> None:
     assert len(body_to_keep(b"a" * 10_000)) == BODY_BYTES
     assert body_to_keep(b"\x00\xff<b>\x1b[31m").isprintable()
-    kept = response_fields_to_keep([("Content-Type", "text/plain"), ("Set-Cookie", "sid=1"), *[("X", "y")] * 100])
+    kept = response_fields_to_keep(
+        [("Content-Type", "text/plain"), ("Set-Cookie", "sid=1"), *[("X", "y")] * 100]
+    )
     assert kept["Content-Type"] == "text/plain"
     assert kept["Set-Cookie"] == "[redacted]"
 
@@ -90,8 +94,7 @@ def test_every_type_can_happen() -> None:
 
 
 def test_the_pure_parts_need_no_django() -> None:
-    modules = ", ".join(
-        f"accounts.webhooks.{name}" for name in ("backoff", "events", "gaps", "message", "redaction", "targets", "transport")
-    )
+    names = ("backoff", "events", "gaps", "message", "redaction", "targets", "transport")
+    modules = ", ".join(f"accounts.webhooks.{name}" for name in names)
     code = f"import {modules}, sys; sys.exit('django' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,14 +17,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from accounts.webhooks.redaction import BODY_BYTES
 from accounts.webhooks.targets import Target, parse_target
-from accounts.webhooks.transport import BODY_BYTES, Answer, DeliveryFailed, post, resolve_host
+from accounts.webhooks.transport import Answer, DeliveryFailed, post, resolve_host
 from tests.webhooks.receiver import RawReceiver, Receiver
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.1/32")]
 
 
-def target(port: int, *, scheme: str = "http", host: str = "hooks.example.com", path: str = "/hook") -> Target:
+def target(
+    port: int, *, scheme: str = "http", host: str = "hooks.example.com", path: str = "/hook"
+) -> Target:
     return parse_target(f"{scheme}://{host}:{port}{path}", schemes={"http", "https"}, ports={port})
 
 
@@ -69,9 +72,19 @@ def plain() -> Iterator[Receiver]:
 
 @pytest.mark.parametrize(
     "addresses",
-    [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["169.254.169.254"], ["10.0.0.1"], []],
+    [
+        ["127.0.0.1"],
+        ["8.8.8.8", "127.0.0.1"],
+        ["::1"],
+        ["::ffff:127.0.0.1"],
+        ["169.254.169.254"],
+        ["10.0.0.1"],
+        [],
+    ],
 )
-def test_a_name_that_resolves_to_a_closed_address_is_never_connected_to(plain: Receiver, addresses: list[str]) -> None:
+def test_a_name_that_resolves_to_a_closed_address_is_never_connected_to(
+    plain: Receiver, addresses: list[str]
+) -> None:
     failed = failure(target(plain.port), exceptions=[], resolve=lambda *_: addresses)
     assert failed.code == "HOST_NOT_ALLOWED"
     assert not any(address in failed.message for address in addresses)
@@ -128,6 +141,16 @@ def test_a_redirect_is_an_answer_and_is_not_followed(plain: Receiver) -> None:
     assert [got.path for got in plain.received] == ["/hook"]
 
 
+def say_nothing(connection: socket.socket) -> None:
+    """Until the caller hangs up."""
+    while connection.recv(65536):
+        pass
+
+
+def read_nothing(connection: socket.socket) -> None:
+    time.sleep(2)
+
+
 def drip(text: bytes, pause: float) -> Callable[[socket.socket], None]:
     """A slow-loris: a byte now and then, so that no single read ever times out."""
 
@@ -140,10 +163,11 @@ def drip(text: bytes, pause: float) -> Callable[[socket.socket], None]:
     return serve
 
 
-@pytest.mark.parametrize("text", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: aaaaaaaaaaaaaa", b"HTTP/1.1 100 Continue\r\n\r\n"])
+@pytest.mark.parametrize(
+    "text", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: aaaaaaaaaaaaaa", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
 def test_a_slow_receiver_is_left_at_the_deadline(raw: Any, text: bytes) -> None:
-    silent = lambda connection: connection.recv(1) and connection.recv(65536) and time.sleep(2)  # noqa: E731
-    receiver = raw(drip(text, 0.02) if text else silent)
+    receiver = raw(drip(text, 0.02) if text else say_nothing)
     started = time.monotonic()
     assert failure(target(receiver.port), seconds=0.5).code == "TIMED_OUT"
     assert time.monotonic() - started < 1.5
@@ -160,14 +184,14 @@ def test_a_status_counts_even_if_the_body_never_comes(raw: Any) -> None:
 
 
 def test_a_receiver_that_does_not_read_is_left_at_the_deadline(raw: Any) -> None:
-    receiver = raw(lambda connection: time.sleep(2))
+    receiver = raw(read_nothing)
     started = time.monotonic()
     assert failure(target(receiver.port), body=b"x" * 50_000_000, seconds=0.5).code == "TIMED_OUT"
     assert time.monotonic() - started < 1.5
 
 
 def test_a_tls_handshake_that_never_ends_is_left_at_the_deadline(raw: Any) -> None:
-    receiver = raw(lambda connection: connection.recv(1) and time.sleep(2))
+    receiver = raw(say_nothing)
     assert failure(target(receiver.port, scheme="https"), seconds=0.5).code == "TIMED_OUT"
 
 

@@ -42,6 +42,6 @@ class Command(DecisionCommand):
             said = (
                 f"Approved {key}: active until {key.expires_at:%Y-%m-%d}."
                 if key.status == KeyStatus.ACTIVE and key.expires_at
-                else f"Approval of {key} recorded for {options['by']}: it stays pending until another operator approves it too."
+                else f"Approval recorded: {key} stays pending until another operator approves it too (--by)."
             )
         self.print_key(key, as_json=options["as_json"], said=said, changed=changed)

@@ -22,5 +22,7 @@ class Command(DecisionCommand):
         if changed:
             if not options["reason"].strip():
                 raise CommandError("Say why with --reason: the key was suspended for a reason.")
-            key = self.decide(key, Verb.REACTIVATE, by=options["by"], details=Details(reason=options["reason"]))
+            key = self.decide(
+                key, Verb.REACTIVATE, by=options["by"], details=Details(reason=options["reason"])
+            )
         self.print_key(key, as_json=options["as_json"], said=f"Reactivated {key}.", changed=changed)
