@@ -25,7 +25,7 @@ PAGES = {
     "dashboard": "/admin/",
     "queue": "/admin/keys/key/queue/",
     "keys": "/admin/keys/key/",
-    "key search": "/admin/keys/key/?q=client-99",
+    "key search": "/admin/keys/key/?q=client-9",
     "clients": "/admin/accounts/client/",
     "audit log": "/admin/accounts/auditevent/",
 }

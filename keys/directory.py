@@ -16,6 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
+from django.db.models import Case, IntegerField, QuerySet, When
 
 from accounts.models import Client, ClientStatus
 from keys.httpsig import PublicKey
@@ -122,22 +123,30 @@ def directory() -> Directory:
 
 
 def read_record(keyid: str) -> ClientRecord | None:
-    """Read the client that `keyid` names from the database, with its candidate keys."""
+    """Read the client that `keyid` names from the database with its candidate keys, in one query.
+
+    None also for a client that has no key: nothing it could sign with.
+    """
     if len(keyid) > 64 or "\x00" in keyid:
         return None
-    client = Client.objects.filter(client_id=keyid).first()
-    if client is not None:
-        return _record(client, _candidates(client))
-    key = Key.objects.select_related("client").filter(thumbprint=keyid).first()
-    return _record(key.client, [key]) if key else None
+    candidates = _candidates(keyid) or list(_keys().filter(thumbprint=keyid))
+    return _record(candidates[0].client, candidates) if candidates else None
 
 
-def _candidates(client: Client) -> list[Key]:
+def _candidates(client_id: str) -> list[Key]:
     """Verifying keys first. The others only serve to tell their own holder what has become of them."""
-    keys = client.keys.order_by("-registered_at")
-    verifying = list(keys.filter(status__in=VERIFYING)[:MAX_VERIFYING])
-    others = list(keys.exclude(status__in=VERIFYING)[:MAX_OTHERS])
-    return verifying + others
+    verifying_first = Case(When(status__in=VERIFYING, then=0), default=1, output_field=IntegerField())
+    keys = list(
+        _keys()
+        .filter(client__client_id=client_id)
+        .order_by(verifying_first, "-registered_at")[: MAX_VERIFYING + MAX_OTHERS]
+    )
+    verifying = [key for key in keys if key.status in VERIFYING]
+    return verifying[:MAX_VERIFYING] + [key for key in keys if key.status not in VERIFYING]
+
+
+def _keys() -> QuerySet[Key]:
+    return Key.objects.select_related("client")
 
 
 def _record(client: Client, keys: list[Key]) -> ClientRecord:

@@ -7,6 +7,7 @@ The workers hear of it through `keys.epochs` (see there for why that is safe).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,9 @@ from keys.errors import KeyStateConflict
 from keys.models import TRANSITIONS, Key, KeyStatus, RevocationReason
 
 ROTATION_NOTICE = timedelta(days=14)
+
+WHEN_COMPROMISED: list[Callable[[Key], None]] = []
+"""Called inside the transaction that revokes a key as compromised: what it signed is suspect now."""
 
 
 def approve(
@@ -111,15 +115,20 @@ def revoke(
         reason: in the actor's own words.
         compromised_since: everything the key signed from then on is suspect.
     """
-    return _transition(
-        key,
-        to=KeyStatus.REVOKED,
-        expected=_sources(KeyStatus.REVOKED),
-        action="key.revoked",
-        actor=actor,
-        reason=reason,
-        changes={"revocation_reason": revocation_reason, "compromised_since": compromised_since},
-    )
+    with transaction.atomic():
+        revoked = _transition(
+            key,
+            to=KeyStatus.REVOKED,
+            expected=_sources(KeyStatus.REVOKED),
+            action="key.revoked",
+            actor=actor,
+            reason=reason,
+            changes={"revocation_reason": revocation_reason, "compromised_since": compromised_since},
+        )
+        if compromised_since is not None:
+            for tell in WHEN_COMPROMISED:
+                tell(revoked)
+    return revoked
 
 
 def start_retirement(key: Key, *, actor: Actor, grace: timedelta, reason: str = "") -> Key:

@@ -1,13 +1,10 @@
 """The registry's epoch: how every worker learns that something it has rendered may have changed.
 
 A version is immutable, yet whether it may be served is not: a schema can be blocked, deleted or
-approved. On Redis one counter stands for all schemas; it is counted up after every commit, and a
-reader asks for it in the round trip that also counts the read. Without Redis the process counts
-for itself, and what other processes changed is seen when the cached answer has expired
-(`DATAFOLD_SCHEMA_CACHE_SECONDS`).
-
-That an author's key was revoked as compromised is no change of the registry: the mark `suspect`
-reaches cached answers when they expire, after a minute at most.
+approved, and its author's key may be revoked as compromised. On Redis one counter stands for all
+schemas; it is counted up after every commit, and a reader asks for it in the round trip that also
+counts the read. Without Redis the process counts for itself, and what other processes changed is
+seen when the cached answer has expired (`DATAFOLD_SCHEMA_CACHE_SECONDS`).
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from django.db import transaction
 
 log = logging.getLogger(__name__)
 
-EPOCH_KEY = "df:schemas:epoch"
+EPOCH_KEY = "df:{schemas}:epoch"
 
 _local = itertools.count(1)
 _local_epoch = 0

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 import redis
@@ -25,18 +26,31 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Max, Sum
 
 from accounts.models import Client
+from keys.errors import ReplayCheckUnavailable
+from keys.replay.connection import RedisConnections
+from keys.replay.scripts import Script
 from schemas.epoch import EPOCH_KEY, connection, local_epoch
 from schemas.models import Schema, SchemaVersion, VersionRead
 
 log = logging.getLogger(__name__)
 
-READS_KEY = "df:schemas:reads"
+READS_KEY = "df:{schemas}:reads"
 FLUSH_SECONDS = 10.0
 FLUSH_READS = 1000
 IN_USE_DAYS = 30
 BATCH = 500
 
 Read = tuple[int, int | None, date]
+
+# KEYS: epoch, reads. ARGV: run of the server, field of the read or "". A Redis that lost its memory
+# counts from the beginning again: the run tells its epochs from those before.
+COUNT_READ = Script(
+    """
+if ARGV[2] ~= '' then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) end
+return ARGV[1] .. '-' .. (redis.call('GET', KEYS[1]) or '0')
+""",
+    keys=2,
+)
 
 
 class _Buffer:
@@ -76,16 +90,19 @@ def count_read(version_pk: int | None, client_pk: int | None) -> str:
         if version_pk is not None:
             _buffer.add((version_pk, client_pk, today))
         return f"local-{local_epoch()}"
+    read = "" if version_pk is None else f"{version_pk}|{client_pk or ''}|{today.isoformat()}"
     try:
-        with connection().pipeline(transaction=False) as pipe:
-            pipe.get(EPOCH_KEY)
-            if version_pk is not None:
-                pipe.hincrby(READS_KEY, f"{version_pk}|{client_pk or ''}|{today.isoformat()}", 1)
-            answer = pipe.execute()
-    except redis.RedisError:
+        connections = _connections(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+        epoch: bytes = connections.run(COUNT_READ, read, keys=(EPOCH_KEY, READS_KEY))
+    except ReplayCheckUnavailable:
         log.warning("read not counted: Redis is unavailable")
         return ""
-    return (answer[0] or b"0").decode()
+    return epoch.decode()
+
+
+@lru_cache(maxsize=4)
+def _connections(url: str, timeout: float) -> RedisConnections:
+    return RedisConnections(url, timeout=timeout)
 
 
 def flush_reads() -> int:

@@ -113,21 +113,10 @@ def _commit_hooks(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_memory(request: pytest.FixtureRequest) -> None:
     """What the process and Redis remember of the last test's database is not true of this one's."""
-    if not _database_use(request):
-        return
-    from django.core.cache import cache
+    if _database_use(request):
+        from tests.support.memory import forget
 
-    from keys import server_keys
-    from keys.directory import directory
-
-    directory().clear()
-    server_keys.clear_cache()
-    cache.clear()
-    if url := os.environ["REDIS_URL"]:
-        import redis
-
-        with redis.Redis.from_url(url) as connection:
-            connection.flushdb()
+        forget()
 
 
 def _database_use(request: pytest.FixtureRequest) -> str:

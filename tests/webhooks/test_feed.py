@@ -259,8 +259,10 @@ def test_decisions_about_a_schema_are_told_under_their_names(
     assert orders.call("POST", "/api/v1/schemas", {"name": "events", "fields": fields}).status_code == 201
     webhook = subscribe(URL, client="orders")
     schema = Schema.objects.get(name="events")
-    for decide in (decisions.approve, decisions.deprecate, decisions.block, decisions.unblock):
-        schema = decide(schema, actor=SYSTEM, reason="tests")
+    decisions.approve(schema, actor=SYSTEM, reason="tests")
+    decisions.deprecate(schema, actor=SYSTEM, on=timezone.now().date(), reason="tests")
+    decisions.block(schema, actor=SYSTEM, reason="tests")
+    decisions.unblock(schema, actor=SYSTEM, reason="tests")
     assert orders.call("DELETE", "/api/v1/schemas/events").status_code == 200
     names = ("approved", "deprecated", "blocked", "unblocked", "deleted")
     assert told(webhook) == [f"schema.{name}" for name in names]
