@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import Profile
 from schemas.errors import SchemaBlocked, SchemaForbidden, SchemaNotFound
@@ -69,11 +69,6 @@ def served_versions(schema: Schema) -> QuerySet[SchemaVersion]:
 
 def is_served(version: SchemaVersion) -> bool:
     return version.approved_at is not None or not version.schema.versions_need_approval
-
-
-def serving() -> Q:
-    """Condition on `SchemaVersion`: it is the one that its schema serves as the newest."""
-    return Q(generation=F("schema__generation"), number=F("schema__served_number"))
 
 
 def may_write(schema: Schema, client_pk: int | None) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import Any
+
+from django.db.models import Q
 
 from project.api.envelope import rfc3339
 from schemas import access
-from schemas.models import Schema, SchemaVersion
+from schemas.models import Schema, SchemaState, SchemaVersion
 from schemas.suspects import is_suspect
 
 
@@ -60,8 +64,11 @@ def schemas_data(schemas: Iterable[Schema]) -> list[dict[str, Any]]:
     A blocked schema is listed without its content: reading it is refused.
     """
     page = list(schemas)
-    newest = SchemaVersion.objects.select_related("author_key").filter(
-        access.serving(), schema__in=[schema.pk for schema in page if schema.state != "blocked"]
-    )
+    served = [
+        Q(schema_id=schema.pk, number=schema.served_number)
+        for schema in page
+        if schema.state != SchemaState.BLOCKED and schema.served_number
+    ]
+    newest = SchemaVersion.objects.select_related("author_key").filter(reduce(or_, served, Q(pk__in=[])))
     by_schema = {version.schema_id: version for version in newest}
     return [schema_data(schema, by_schema.get(schema.pk)) for schema in page]

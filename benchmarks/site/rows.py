@@ -13,7 +13,7 @@ from django.db.models import Model
 from accounts.models import AuditEvent, Client, User
 from keys.models import Key, KeyUsage
 
-LONG_AGO = "datetime('now', '-' || (i % 300) || ' days')"
+LONG_AGO = "datetime('now', '-' || (i % 300) || ' days', '-' || (i % 86399) || ' seconds')"
 STATES = "CASE i % 10 WHEN 0 THEN 'pending' WHEN 1 THEN 'retired' WHEN 2 THEN 'suspended' ELSE 'active' END"
 
 
@@ -32,7 +32,8 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
         id="i",
         client_id="'client-' || i",
         skeleton="'dlent' || i",
-        name_skeleton="''",
+        name="CASE WHEN i % 2 THEN 'Service ' || i ELSE '' END",
+        name_skeleton="CASE WHEN i % 2 THEN 'servlce' || i ELSE '' END",
         created_at=LONG_AGO,
         updated_at=LONG_AGO,
     )
@@ -71,8 +72,6 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
         hour="strftime('%Y-%m-%d %H:00:00', 'now', '-' || (i % 24) || ' hours')",
         count="1 + i % 50",
     )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
 
 
 def _insert(model: type[Model], how_many: int, /, **expressions: str) -> None:

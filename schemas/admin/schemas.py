@@ -126,7 +126,7 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Schema], search_term: str
     ) -> tuple[QuerySet[Schema], bool]:
         term = search_term.strip().lower()[:100]
-        return (queryset.filter(search_text__contains=term) if term else queryset, False)
+        return (queryset.filter(search_text__holds=term) if term else queryset, False)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

@@ -1,6 +1,7 @@
 from schemas.models.job import UNFINISHED, JobState, Media, ValidationJob
 from schemas.models.reference import SchemaReference
 from schemas.models.schema import CompatibilityMode, Schema, SchemaState
+from schemas.models.text_search import Holds
 from schemas.models.usage import VersionRead
 from schemas.models.version import Format, SchemaVersion
 
@@ -8,6 +9,7 @@ __all__ = [
     "UNFINISHED",
     "CompatibilityMode",
     "Format",
+    "Holds",
     "JobState",
     "Media",
     "Schema",

@@ -8,14 +8,16 @@ import datafold_sdk
 
 PACKAGE = Path(datafold_sdk.__file__).parent
 PUBLIC_NAMES = """
-    PROFILES APIError AsyncDataFoldClient AuthenticationError BadRequestError ClockError ConfigurationError
+    PROFILES APIError AsyncDataFoldClient AuthenticationError BadRequestError Checkpoint CheckpointPin ClockError
+    ConfigurationError
     ConflictError Credentials DataFoldClient DataFoldError DemandCache InvalidKeyError InvalidResponseError
     KeyStateError NonceReusedError NotFoundError PermissionDeniedError PrivateKey Profile RateLimitedError
     ReceiptCheck ReceiptResult RedirectRefusedError RequestTimeoutError RotationAuth SchemaIncompatibleError
     ServerError ServerKeys ServiceUnavailableError SignatureAuth SignatureDemand SignatureError
     SignatureMismatchError SigningError SigningMode TransportError ValidationError VerificationError
     VerifiedMessage __version__ create_enhanced_http_client create_http_client generate_key_pair
-    jwk_thumbprint parse_accept_signature verify_receipt verify_response verify_webhook
+    jwk_thumbprint parse_accept_signature verify_chain verify_checkpoint verify_inclusion verify_receipt
+    verify_response verify_webhook
 """
 
 

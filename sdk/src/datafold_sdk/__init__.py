@@ -3,6 +3,7 @@
 from ._version import __version__
 from .auth import RotationAuth, SignatureAuth
 from .challenge import DemandCache, SignatureDemand, parse_accept_signature
+from .checkpoints import Checkpoint, verify_chain, verify_checkpoint, verify_inclusion
 from .client import AsyncDataFoldClient, DataFoldClient, create_enhanced_http_client, create_http_client
 from .errors import (
     APIError,
@@ -32,6 +33,7 @@ from .errors import (
     VerificationError,
 )
 from .keys import PrivateKey, generate_key_pair, jwk_thumbprint
+from .pinning import CheckpointPin
 from .receipts import ReceiptCheck, ReceiptResult, verify_receipt
 from .signing import PROFILES, Credentials, Profile, SigningMode
 from .verification import ServerKeys, VerifiedMessage, verify_response, verify_webhook
@@ -42,6 +44,8 @@ __all__ = [
     "AsyncDataFoldClient",
     "AuthenticationError",
     "BadRequestError",
+    "Checkpoint",
+    "CheckpointPin",
     "ClockError",
     "ConfigurationError",
     "ConflictError",
@@ -83,6 +87,9 @@ __all__ = [
     "generate_key_pair",
     "jwk_thumbprint",
     "parse_accept_signature",
+    "verify_chain",
+    "verify_checkpoint",
+    "verify_inclusion",
     "verify_receipt",
     "verify_response",
     "verify_webhook",

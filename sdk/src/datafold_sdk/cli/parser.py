@@ -9,7 +9,7 @@ from typing import Any
 from datafold_sdk import __version__
 from datafold_sdk.keys import ALGORITHMS
 
-from . import commands, schema_commands
+from . import audit_commands, commands, schema_commands
 
 _ENVIRONMENT = """\
 environment:
@@ -48,6 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     _call_words(word)
     schemas = words.add_parser("schemas", help="Write, read and delete schemas.")
     _schema_words(word, schemas.add_subparsers(title="commands", metavar="COMMAND", required=True))
+    audit = words.add_parser(
+        "audit", help="Keep a checkpoint of the server's audit log, and check against it."
+    )
+    _audit_words(word, audit.add_subparsers(title="commands", metavar="COMMAND", required=True))
     return parser
 
 
@@ -131,6 +135,16 @@ def _schema_words(word: Callable[..., argparse.ArgumentParser], group: Any) -> N
     receipt = word("receipt", schema_commands.get_receipt, group)
     receipt.add_argument("name", metavar="NAME")
     receipt.add_argument("version", type=int, metavar="NUMBER")
+
+
+def _audit_words(word: Callable[..., argparse.ArgumentParser], group: Any) -> None:
+    pin = word("pin", audit_commands.pin, group)
+    check = word("check", audit_commands.check, group)
+    check.add_argument("--event", type=int, metavar="ID", help="prove that this event is in the log")
+    for each in (pin, check):
+        each.add_argument(
+            "--file", metavar="FILE", help="the kept checkpoint; by default one of this profile"
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:
