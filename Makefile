@@ -41,6 +41,10 @@ help: ## List these commands
 run: $(VENV)/run.stamp ## Start DataFold on SQLite, with everything a first start needs (HOST, PORT, DATA_DIR)
 	@exec $(BIN)/python -m project.launcher
 
+.PHONY: manage
+manage: $(VENV)/run.stamp ## Run a management command beside `make run` (CMD="list_keys")
+	@$(BIN)/python -m project.launcher manage $(or $(CMD),help)
+
 .PHONY: test
 test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL with Redis (TESTS=path for some)
 	@$(BIN)/python -m pytest $(STACKS) -q $(TESTS)

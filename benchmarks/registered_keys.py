@@ -113,7 +113,7 @@ def copy_rows(cursor: Any, table: str, size: int, different: dict[str, str]) -> 
     values = ", ".join(different.get(column, f'o."{column}"') for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
     cursor.execute(
-        f"INSERT INTO {table} ({names}) SELECT {values} FROM generate_series(1, %s) AS n, "  # noqa: S608
+        f"INSERT INTO {table} ({names}) SELECT {values} FROM generate_series(1, %s) AS n, "
         f"(SELECT * FROM {table} LIMIT 1) AS o",
         [size],
     )

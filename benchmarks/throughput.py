@@ -193,7 +193,7 @@ def one_round(
                 path,
                 file.name,
                 str(THREADS),
-            ],  # fmt: skip
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -38,13 +38,24 @@ class StartError(Exception):
 
 def main() -> int:
     try:
-        launch()
+        if sys.argv[1:2] == ["manage"]:
+            manage(sys.argv[2:])
+        else:
+            launch()
     except StartError as error:
         say(f"DataFold cannot start: {error}")
         return 1
     except KeyboardInterrupt:
         say("Stopped.")
     return 0
+
+
+def manage(arguments: list[str]) -> None:
+    """`manage.py` with the environment of `make run`, for a second terminal."""
+    prepare_environment()
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["manage.py", *arguments])
 
 
 def launch() -> None:

@@ -171,7 +171,9 @@ CELERY_TIMEZONE = "UTC"
 
 EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT: int = EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 20  # a mail server that hangs must not hold up the jobs
+EMAIL_TIMEOUT: int = (
+    EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 20
+)  # a mail server that hangs must not hold up the jobs
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "datafold@localhost")
 
 # --- DataFold ----------------------------------------------------------------------------------
@@ -201,7 +203,9 @@ DATAFOLD_FOUR_EYES: bool = env.bool("DATAFOLD_FOUR_EYES", False)
 DATAFOLD_KEY_LIFETIME_DAYS: int = env.int("DATAFOLD_KEY_LIFETIME_DAYS", 365, validate=validate.Range(min=1))
 DATAFOLD_PENDING_LIFETIME_DAYS: int = env.int("DATAFOLD_PENDING_LIFETIME_DAYS", 30)
 DATAFOLD_ROTATION_GRACE_SECONDS: int = env.int("DATAFOLD_ROTATION_GRACE_SECONDS", 86_400)
-DATAFOLD_RETIRE_QUIET_MINUTES: int = env.int("DATAFOLD_RETIRE_QUIET_MINUTES", 60, validate=validate.Range(min=0))
+DATAFOLD_RETIRE_QUIET_MINUTES: int = env.int(
+    "DATAFOLD_RETIRE_QUIET_MINUTES", 60, validate=validate.Range(min=0)
+)
 DATAFOLD_USAGE_DAYS: int = env.int("DATAFOLD_USAGE_DAYS", 90, validate=validate.Range(min=8))
 DATAFOLD_REFUSAL_DAYS: int = env.int("DATAFOLD_REFUSAL_DAYS", 7, validate=validate.Range(min=1))
 DATAFOLD_OPERATORS_EMAIL: list[str] = env.list("DATAFOLD_OPERATORS_EMAIL", [])
@@ -413,7 +417,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},  # else it asks a server on the internet
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "validatorUrl": None,
+    },  # else it asks a server on the internet
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "/redoc",  # project.security.redoc serves the bundle

@@ -16,9 +16,8 @@ from django.conf import settings
 
 from schemas import access
 from schemas.errors import ConversionImpossible
-from schemas.expansion import is_expandable
 from schemas.formats import FormatError
-from schemas.formats.convert import TARGETS, Conversion, convert
+from schemas.formats.convert import TARGETS, convert
 from schemas.models import SchemaVersion
 from schemas.representation import version_data
 from schemas.usage import count_read
@@ -111,7 +110,7 @@ def render(version: SchemaVersion, target: str) -> Rendered:
     data = version_data(version)
     if target:
         try:
-            converted = _converted(version, target)
+            converted = convert(version.format, version.content, target)
         except FormatError as error:
             raise ConversionImpossible(
                 error.message, own_format=version.format, formats=list(TARGETS)
@@ -126,15 +125,3 @@ def render(version: SchemaVersion, target: str) -> Rendered:
     tag += "-suspect" if data["suspect"] else ""
     encoded = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str).encode()
     return Rendered(version.pk, encoded, tag, access.is_served(version))
-
-
-def _converted(version: SchemaVersion, target: str) -> Conversion:
-    """Raises `FormatError`."""
-    if target == "fields" != version.format:
-        # Fields have no references: they would be written out.
-        schema = convert(version.format, version.content, "jsonschema").content
-        if not is_expandable(schema):
-            raise FormatError(
-                "CONVERSION_IMPOSSIBLE", "With its references written out the schema is too large."
-            )
-    return convert(version.format, version.content, target)

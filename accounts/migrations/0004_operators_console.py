@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_roles'),
+        ("accounts", "0003_roles"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='client',
-            name='name_skeleton',
-            field=models.CharField(blank=True, db_index=True, default='', editable=False, max_length=100),
+            model_name="client",
+            name="name_skeleton",
+            field=models.CharField(blank=True, db_index=True, default="", editable=False, max_length=100),
         ),
         migrations.AddField(
-            model_name='client',
-            name='skeleton',
-            field=models.CharField(blank=True, db_index=True, default='', editable=False, max_length=100),
+            model_name="client",
+            name="skeleton",
+            field=models.CharField(blank=True, db_index=True, default="", editable=False, max_length=100),
         ),
     ]

@@ -15,7 +15,12 @@ class Migration(migrations.Migration):
 
     operations = [
         *(
-            RefuseWrite(f"audit_{table}_no_{event.lower()}", f"accounts_audit{table}", event, "the audit log is append-only")
+            RefuseWrite(
+                f"audit_{table}_no_{event.lower()}",
+                f"accounts_audit{table}",
+                event,
+                "the audit log is append-only",
+            )
             for table in ("checkpoint", "seal")
             for event in ("UPDATE", "DELETE")
         ),

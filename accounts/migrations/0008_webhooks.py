@@ -8,133 +8,255 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0007_seals_append_only'),
+        ("accounts", "0007_seals_append_only"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='WebhookCursor',
+            name="WebhookCursor",
             fields=[
-                ('name', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('position', models.BigIntegerField(default=0)),
-                ('gaps', models.JSONField(default=list, help_text='[first id, last id, until]: passed without seeing a row.')),
+                ("name", models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ("position", models.BigIntegerField(default=0)),
+                (
+                    "gaps",
+                    models.JSONField(
+                        default=list, help_text="[first id, last id, until]: passed without seeing a row."
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Webhook',
+            name="Webhook",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('url', models.CharField(max_length=2000)),
-                ('events', models.JSONField(default=list)),
-                ('description', models.CharField(blank=True, max_length=200)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('paused', 'Paused'), ('disabled', 'Disabled')], default='active', max_length=16)),
-                ('status_reason', models.CharField(blank=True, max_length=500)),
-                ('failing_since', models.DateTimeField(blank=True, help_text='Since when no attempt succeeded.', null=True)),
-                ('last_success_at', models.DateTimeField(blank=True, null=True)),
-                ('due_at', models.DateTimeField(blank=True, editable=False, help_text='When the next attempt is due; empty: nothing waits.', null=True)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('notice_due_at', models.DateTimeField(editable=False, help_text='When the mail that it was disabled is to be sent; empty: none is due.', null=True)),
-                ('tested_at', models.DateTimeField(editable=False, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('client', models.ForeignKey(blank=True, help_text="Hears of itself and its schemas; empty: the operators', which hears of everything.", null=True, on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='accounts.client')),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("url", models.CharField(max_length=2000)),
+                ("events", models.JSONField(default=list)),
+                ("description", models.CharField(blank=True, max_length=200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("paused", "Paused"), ("disabled", "Disabled")],
+                        default="active",
+                        max_length=16,
+                    ),
+                ),
+                ("status_reason", models.CharField(blank=True, max_length=500)),
+                (
+                    "failing_since",
+                    models.DateTimeField(blank=True, help_text="Since when no attempt succeeded.", null=True),
+                ),
+                ("last_success_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When the next attempt is due; empty: nothing waits.",
+                        null=True,
+                    ),
+                ),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "notice_due_at",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="When the mail that it was disabled is to be sent; empty: none is due.",
+                        null=True,
+                    ),
+                ),
+                ("tested_at", models.DateTimeField(editable=False, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "client",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Hears of itself and its schemas; empty: the operators', which hears of everything.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="webhooks",
+                        to="accounts.client",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', 'id'],
+                "ordering": ["-created_at", "id"],
             },
         ),
         migrations.CreateModel(
-            name='WebhookDelivery',
+            name="WebhookDelivery",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('delivery_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('event_id', models.UUIDField(help_text='The same in every delivery of the event: receivers act on it once.')),
-                ('event_type', models.CharField(max_length=64)),
-                ('body', models.TextField()),
-                ('source', models.CharField(blank=True, help_text='What it was made of; empty for tests and for what is sent again.', max_length=40)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('failed', 'Failed')], default='pending', max_length=16)),
-                ('attempts_made', models.PositiveIntegerField(default=0)),
-                ('first_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('replay_of', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.webhookdelivery')),
-                ('webhook', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='accounts.webhook')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("delivery_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "event_id",
+                    models.UUIDField(
+                        help_text="The same in every delivery of the event: receivers act on it once."
+                    ),
+                ),
+                ("event_type", models.CharField(max_length=64)),
+                ("body", models.TextField()),
+                (
+                    "source",
+                    models.CharField(
+                        blank=True,
+                        help_text="What it was made of; empty for tests and for what is sent again.",
+                        max_length=40,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("delivered", "Delivered"), ("failed", "Failed")],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("attempts_made", models.PositiveIntegerField(default=0)),
+                ("first_attempt_at", models.DateTimeField(blank=True, null=True)),
+                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "replay_of",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.webhookdelivery",
+                    ),
+                ),
+                (
+                    "webhook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="accounts.webhook",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'webhook deliveries',
-                'ordering': ['-id'],
-                'default_permissions': ('view',),
+                "verbose_name_plural": "webhook deliveries",
+                "ordering": ["-id"],
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='WebhookAttempt',
+            name="WebhookAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('started_at', models.DateTimeField()),
-                ('duration_ms', models.PositiveIntegerField(help_text='Empty while it runs.', null=True)),
-                ('url', models.CharField(max_length=2000)),
-                ('request_fields', models.JSONField(default=dict)),
-                ('address', models.CharField(blank=True, help_text='Where the connection went.', max_length=45)),
-                ('status_code', models.PositiveSmallIntegerField(null=True)),
-                ('response_fields', models.JSONField(default=dict)),
-                ('response_body', models.TextField(blank=True, help_text='At most 2 KiB.')),
-                ('response_truncated', models.BooleanField(default=False)),
-                ('error_code', models.CharField(blank=True, max_length=32)),
-                ('error', models.CharField(blank=True, max_length=500)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='accounts.webhookdelivery')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("duration_ms", models.PositiveIntegerField(help_text="Empty while it runs.", null=True)),
+                ("url", models.CharField(max_length=2000)),
+                ("request_fields", models.JSONField(default=dict)),
+                (
+                    "address",
+                    models.CharField(blank=True, help_text="Where the connection went.", max_length=45),
+                ),
+                ("status_code", models.PositiveSmallIntegerField(null=True)),
+                ("response_fields", models.JSONField(default=dict)),
+                ("response_body", models.TextField(blank=True, help_text="At most 2 KiB.")),
+                ("response_truncated", models.BooleanField(default=False)),
+                ("error_code", models.CharField(blank=True, max_length=32)),
+                ("error", models.CharField(blank=True, max_length=500)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="accounts.webhookdelivery",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'default_permissions': (),
+                "ordering": ["id"],
+                "default_permissions": (),
             },
         ),
         migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(condition=models.Q(('due_at__isnull', False), ('status', 'active')), fields=['due_at'], name='webhook_due'),
+            model_name="webhook",
+            index=models.Index(
+                condition=models.Q(("due_at__isnull", False), ("status", "active")),
+                fields=["due_at"],
+                name="webhook_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(condition=models.Q(('notice_due_at__isnull', False)), fields=['notice_due_at'], name='webhook_notice'),
+            model_name="webhook",
+            index=models.Index(
+                condition=models.Q(("notice_due_at__isnull", False)),
+                fields=["notice_due_at"],
+                name="webhook_notice",
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(fields=['-created_at', 'id'], name='webhook_newest'),
+            model_name="webhook",
+            index=models.Index(fields=["-created_at", "id"], name="webhook_newest"),
         ),
         migrations.AddConstraint(
-            model_name='webhook',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'paused', 'disabled'])), name='webhook_status_known'),
+            model_name="webhook",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["active", "paused", "disabled"])),
+                name="webhook_status_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['webhook', 'id'], name='webhook_queue'),
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("status", "pending")), fields=["webhook", "id"], name="webhook_queue"
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(fields=['webhook', '-id'], name='webhook_deliveries'),
+            model_name="webhookdelivery",
+            index=models.Index(fields=["webhook", "-id"], name="webhook_deliveries"),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(fields=['created_at'], name='webhook_delivery_age'),
+            model_name="webhookdelivery",
+            index=models.Index(fields=["created_at"], name="webhook_delivery_age"),
         ),
         migrations.AddConstraint(
-            model_name='webhookdelivery',
-            constraint=models.UniqueConstraint(condition=models.Q(('source', ''), _negated=True), fields=('webhook', 'source'), name='webhook_delivery_once'),
+            model_name="webhookdelivery",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("source", ""), _negated=True),
+                fields=("webhook", "source"),
+                name="webhook_delivery_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='webhookdelivery',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'delivered', 'failed'])), name='webhook_delivery_status_known'),
+            model_name="webhookdelivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "delivered", "failed"])),
+                name="webhook_delivery_status_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookattempt',
-            index=models.Index(fields=['delivery', 'number'], name='webhook_attempts'),
+            model_name="webhookattempt",
+            index=models.Index(fields=["delivery", "number"], name="webhook_attempts"),
         ),
     ]

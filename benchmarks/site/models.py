@@ -6,6 +6,8 @@ from django.db import models
 
 
 class PeerKey(models.Model):
+    objects: models.Manager[PeerKey]
+
     key_id = models.CharField(max_length=64, unique=True)
     public_key = models.BinaryField()
 
@@ -14,6 +16,8 @@ class PeerKey(models.Model):
 
 
 class PeerNonce(models.Model):
+    objects: models.Manager[PeerNonce]
+
     nonce = models.CharField(max_length=64, unique=True)
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import django
 
@@ -15,12 +16,12 @@ from rest_framework_api_key.models import APIKey  # noqa: E402
 from rest_framework_simplejwt.tokens import AccessToken  # noqa: E402
 
 from accounts.audit import Actor  # noqa: E402
+from accounts.models import Client  # noqa: E402
 from benchmarks.site import peers  # noqa: E402
 from benchmarks.site.models import PeerKey  # noqa: E402
 from keys import lifecycle  # noqa: E402
 from keys.httpsig import load_public_key  # noqa: E402
 from keys.registration import Registration, register  # noqa: E402
-from accounts.models import Client  # noqa: E402
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     user = get_user_model().objects.create_user("bench")
     access = AccessToken()
     access["user_id"] = str(user.pk)
-    access.set_exp(lifetime=lifecycle.default_expiry() - lifecycle.timezone.now())
+    access.set_exp(lifetime=timedelta(days=30))
     eddsa = peers.EdDSAAuthentication.backend_from_settings().encode(
         {"user_id": user.pk, "exp": 4_000_000_000}
     )

@@ -8,10 +8,10 @@ from django.urls import URLPattern, URLResolver, path
 from rest_framework.permissions import AllowAny
 
 from benchmarks.site import peers
+from project.api.system import AuthMeView
 from project.urls import handler404, handler500
 from project.urls import urlpatterns as project_urlpatterns
 from schemas.api.versions import VersionDetailView
-from project.api.system import AuthMeView
 
 __all__ = ["handler404", "handler500", "urlpatterns"]
 

@@ -301,13 +301,19 @@ CATALOGUE: dict[str, Entry] = {
     "USERNAME_TAKEN": Entry(409, "Another operator has this name, in whatever case.", "Choose another one."),
     # Webhooks
     "WEBHOOK_URL_REFUSED": Entry(
-        422, "Webhooks never go to this URL: its form, scheme, port or address.", "See the message; give a public https URL."
+        422,
+        "Webhooks never go to this URL: its form, scheme, port or address.",
+        "See the message; give a public https URL.",
     ),
     "WEBHOOK_STATE_CONFLICT": Entry(
-        409, "The webhook or the delivery is in a state that does not admit this.", "Read it again; resume the webhook first."
+        409,
+        "The webhook or the delivery is in a state that does not admit this.",
+        "Read it again; resume the webhook first.",
     ),
     "WEBHOOK_LIMIT_REACHED": Entry(
-        409, "The client has as many webhooks as it may have.", "Delete one, or have one of them hear of more."
+        409,
+        "The client has as many webhooks as it may have.",
+        "Delete one, or have one of them hear of more.",
     ),
     # Audit
     "AUDIT_EVENT_NOT_FOUND": Entry(

@@ -20,7 +20,9 @@ def grouped(patterns: Iterable[URLPattern]) -> list[URLPattern | URLResolver]:
     for pattern in patterns:
         first, slash, rest = str(pattern.pattern).partition("/")
         if slash:
-            groups.setdefault(first, []).append(path(rest, pattern.callback, pattern.default_args, pattern.name))
+            groups.setdefault(first, []).append(
+                path(rest, pattern.callback, pattern.default_args, pattern.name)
+            )
         else:
             alone.append(pattern)
     return alone + [path(f"{first}/", include(members)) for first, members in groups.items()]

@@ -16,6 +16,7 @@ from fastavro.validation import validate
 from schemas.formats.avro import parse_avro
 from schemas.formats.avro_default import admits_scalar
 from schemas.formats.avro_model import AvroType
+from schemas.formats.data_depth import MAX_LEVELS, Parts, nests_deeper, safe_depth, too_deep
 from schemas.formats.problems import FormatError, Problem, ProblemList, TooManyProblemsError, shown, step
 
 
@@ -29,11 +30,14 @@ class AvroValidator:
             self._compiled = fastavro.parse_schema(content, expand=False)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise FormatError("SCHEMA_INVALID", f"The schema cannot be compiled: {error}") from error
+        self._max_depth = safe_depth(self._type, id, _parts)
 
     def is_valid(self, document: Any) -> bool:
         return not self.problems(document)
 
     def problems(self, document: Any) -> list[Problem]:
+        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
+            return [too_deep(self._max_depth)]
         if self._is_plainly_valid(document):
             return []
         problems = ProblemList()
@@ -51,6 +55,15 @@ class AvroValidator:
             return validate(document, self._compiled, raise_errors=False, strict=True)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return False
+
+
+def _parts(avro_type: AvroType) -> Parts[AvroType]:
+    """A union's value is tried with all of its branches; a record's field is looked at once."""
+    if avro_type.kind == "union":
+        return avro_type.branches, []
+    if avro_type.kind in ("array", "map"):
+        return [], [[avro_type.element]]
+    return [], [[entry.type] for entry in avro_type.fields]
 
 
 def _check(avro_type: AvroType, value: Any, pointer: str, problems: ProblemList) -> None:

@@ -53,6 +53,7 @@ def _object(source: Source, schema: dict[str, Any], pointer: str, depth: int) ->
 
 def _definition(source: Source, schema: Any, pointer: str, depth: int) -> dict[str, Any] | None:
     schema, nullable = source.nullable(_resolved(source, schema, pointer, depth))
+    source.spend(1 + (len(schema) if isinstance(schema, dict) else 0))
     if not isinstance(schema, dict) or depth > MAX_INLINED:
         source.lose(pointer, "This subschema has no counterpart among the types of fields.")
         return None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.formats.json_schema_walk import anchors_of, resolve_local
-from schemas.formats.problems import step
+from schemas.formats.limits import MAX_NODES
+from schemas.formats.problems import FormatError, step
 
 ANNOTATIONS: Final = frozenset(
     {"$schema", "$id", "$defs", "definitions", "$comment", "title", "$anchor", "examples"}
@@ -30,11 +31,23 @@ class Source:
     def __init__(self, root: Any, lost: list[Loss]) -> None:
         self.root = root
         self.lost = lost
+        self._seen = set(lost)
         self._anchors = anchors_of(root)
+        self._left = MAX_NODES
+
+    def spend(self, values: int) -> None:
+        """Count what is written. Raises `FormatError` when references have multiplied it beyond measure."""
+        self._left -= values
+        if self._left < 0:
+            raise FormatError(
+                "CONVERSION_IMPOSSIBLE",
+                f"With its references written out the schema would hold over {MAX_NODES} values.",
+            )
 
     def lose(self, pointer: str, message: str) -> None:
         loss = Loss(pointer, message)
-        if loss not in self.lost and len(self.lost) < 1_000:
+        if loss not in self._seen and len(self.lost) < 1_000:
+            self._seen.add(loss)
             self.lost.append(loss)
 
     def lose_keywords(self, schema: Any, pointer: str, kept: frozenset[str], target: str) -> None:

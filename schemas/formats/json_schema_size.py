@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from schemas.formats.data_depth import Parts, safe_depth
 from schemas.formats.json_schema_walk import (
+    DEFINITION_MAP,
     IN_PLACE_LIST,
     IN_PLACE_MAP,
     IN_PLACE_SCHEMA,
@@ -20,6 +22,7 @@ from schemas.formats.json_schema_walk import (
 from schemas.formats.references import parse_reference
 
 IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
+UNEVALUATED: Final = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 Resources = Mapping[tuple[str, str], Any]
@@ -31,14 +34,22 @@ def in_place_size(content: Any, *, resources: Resources | None = None, loops: bo
 
     Raises `RecursionError` when a schema leads back to itself on the same value, unless `loops`.
     """
-    sizing = _Sizing(resources or {}, loops=loops)
+    sizing = Sizing(resources or {}, loops=loops)
     for root in (content, *(resources or {}).values()):
         for _, start in every_subschema(root):
             sizing.enter(root, start)
     return max(sizing.sizes.values(), default=1)
 
 
-class _Sizing:
+def json_schema_depth(content: Any, resources: Resources | None = None) -> int:
+    """Levels of nesting up to which documents may be checked against `content`: see `data_depth`."""
+    sizing = Sizing(resources or {}, loops=True)
+    return safe_depth((content, content), lambda node: id(node[1]), sizing.parts)
+
+
+class Sizing:
+    """Takes subschemas apart; each goes with the document that it stands in, for its references."""
+
     def __init__(self, resources: Resources, *, loops: bool) -> None:
         self.resources = resources
         self.loops = loops
@@ -63,6 +74,23 @@ class _Sizing:
                 below = self._in_place(home, schema)
                 stack.append((home, schema, below))
                 stack.extend((where, entry, None) for where, entry in below)
+
+    def parts(self, node: tuple[Any, Any]) -> Parts[tuple[Any, Any]]:
+        """What the subschema checks the same value against, and each part of the value."""
+        root, schema = node
+        if not isinstance(schema, dict):
+            return [], []
+        in_place = self._in_place(root, schema)
+        if not UNEVALUATED.isdisjoint(schema):
+            in_place = in_place * 2  # gone through again, to tell what they have looked at
+        named: list[tuple[Any, Any]] = []
+        everywhere: list[tuple[Any, Any]] = []
+        for keyword, _, entry in children(schema):
+            if keyword in ("properties", "prefixItems"):
+                named.append((root, entry))
+            elif keyword not in IN_PLACE and keyword not in DEFINITION_MAP:
+                everywhere.append((root, entry))
+        return in_place, [everywhere, *([entry, *everywhere] for entry in named)]
 
     def _in_place(self, root: Any, schema: dict[str, Any]) -> list[tuple[Any, Any]]:
         below = [(root, entry) for keyword, _, entry in children(schema) if keyword in IN_PLACE]

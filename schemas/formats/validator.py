@@ -10,8 +10,10 @@ from typing import Any, Final, Protocol
 import jsonschema_rs
 
 from schemas.formats.avro_data import AvroValidator
+from schemas.formats.data_depth import MAX_LEVELS, nests_deeper, too_deep
 from schemas.formats.field_schema import fields_to_json_schema
 from schemas.formats.json_schema_compile import Resources, compiled_json_schema
+from schemas.formats.json_schema_size import json_schema_depth
 from schemas.formats.limits import MAX_PROBLEMS
 from schemas.formats.problems import Problem, step
 
@@ -48,22 +50,31 @@ def validator_for(format: str, content: Any, *, resources: Resources | None = No
     if format == "avro":
         return AvroValidator(content)
     schema = fields_to_json_schema(content) if format == "fields" else content
-    return JsonSchemaValidator(compiled_json_schema(schema, resources))
+    compiled = compiled_json_schema(schema, resources)
+    return JsonSchemaValidator(compiled, max_depth=json_schema_depth(schema, resources))
 
 
 class JsonSchemaValidator:
-    """A `Validator` on a compiled JSON Schema."""
+    """A `Validator` on a compiled JSON Schema.
 
-    def __init__(self, compiled: jsonschema_rs.Validator) -> None:
+    Documents that nest deeper than `max_depth` are refused unseen; from `MAX_LEVELS` on nothing is measured.
+    """
+
+    def __init__(self, compiled: jsonschema_rs.Validator, *, max_depth: int = MAX_LEVELS) -> None:
         self._compiled = compiled
+        self._max_depth = max_depth
 
     def is_valid(self, document: Any) -> bool:
+        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
+            return False
         try:
             return self._compiled.is_valid(document)
         except ValueError:
             return False
 
     def problems(self, document: Any) -> list[Problem]:
+        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
+            return [too_deep(self._max_depth)]
         try:
             if self._compiled.is_valid(document):
                 return []
