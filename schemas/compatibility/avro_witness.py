@@ -18,8 +18,12 @@ Datum = tuple[Any, Any]
 class AvroWitness:
     """Makes counterexamples for one writer and one reader."""
 
-    def __init__(self, writer: Any, reader: Any) -> None:
-        """Raises `FormatError` if one of the two is not usable."""
+    def __init__(self, writer: Any, reader: Any, *, alone: bool) -> None:
+        """`alone`: there is one finding only, so that it is what reading fails for.
+
+        Raises `FormatError` if one of the two is not usable.
+        """
+        self._cause = "Reading fails" if alone else "Reading fails, for this difference or another of the list"
         try:
             self.writer = fastavro.parse_schema(writer)
             self.reader = fastavro.parse_schema(reader)
@@ -56,7 +60,7 @@ class AvroWitness:
             OverflowError,
             fastavro.read.SchemaResolutionError,
         ) as error:
-            return Counterexample(document, f"Reading fails: {error}"[:300])
+            return Counterexample(document, f"{self._cause}: {error}"[:300])
         return None
 
 

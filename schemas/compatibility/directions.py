@@ -122,7 +122,8 @@ class _Telling:
 def _avro_differences(writer: Checked, reader: Checked, told: _Telling) -> list[Difference]:
     try:
         findings = avro_findings(parse_avro(writer.content), parse_avro(reader.content), Budget())
-        witness = AvroWitness(writer.content, reader.content) if findings else None
+        alone = len(findings) == 1
+        witness = AvroWitness(writer.content, reader.content, alone=alone) if findings else None
     except FormatError as error:
         raise CompatibilityError(error.message, code="SCHEMA_INVALID", details=error.details) from error
     except RecursionError as error:

@@ -16,7 +16,7 @@ from fastavro.validation import validate
 from schemas.formats.avro import parse_avro
 from schemas.formats.avro_default import admits_scalar
 from schemas.formats.avro_model import AvroType
-from schemas.formats.data_depth import MAX_LEVELS, Parts, nests_deeper, safe_depth, too_deep
+from schemas.formats.data_depth import EXPLAINED_WAYS, MAX_LEVELS, Parts, nests_deeper, safe_depth, too_deep
 from schemas.formats.problems import FormatError, Problem, ProblemList, TooManyProblemsError, shown, step
 
 
@@ -30,7 +30,7 @@ class AvroValidator:
             self._compiled = fastavro.parse_schema(content, expand=False)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise FormatError("SCHEMA_INVALID", f"The schema cannot be compiled: {error}") from error
-        self._max_depth = safe_depth(self._type, id, _parts)
+        self._max_depth = safe_depth(self._type, id, _parts, EXPLAINED_WAYS)
 
     def is_valid(self, document: Any) -> bool:
         return not self.problems(document)
@@ -60,7 +60,7 @@ class AvroValidator:
 def _parts(avro_type: AvroType) -> Parts[AvroType]:
     """A union's value is tried with all of its branches; a record's field is looked at once."""
     if avro_type.kind == "union":
-        return avro_type.branches, []
+        return [[branch] for branch in avro_type.branches], []
     if avro_type.kind in ("array", "map"):
         return [], [[avro_type.element]]
     return [], [[entry.type] for entry in avro_type.fields]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from schemas.formats.data_depth import Parts, safe_depth
+from schemas.formats.data_depth import CHECKED_WAYS, EXPLAINED_WAYS, Parts, safe_depth
 from schemas.formats.json_schema_walk import (
     DEFINITION_MAP,
     IN_PLACE_LIST,
@@ -22,7 +22,6 @@ from schemas.formats.json_schema_walk import (
 from schemas.formats.references import parse_reference
 
 IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
-UNEVALUATED: Final = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 Resources = Mapping[tuple[str, str], Any]
@@ -41,10 +40,15 @@ def in_place_size(content: Any, *, resources: Resources | None = None, loops: bo
     return max(sizing.sizes.values(), default=1)
 
 
-def json_schema_depth(content: Any, resources: Resources | None = None) -> int:
-    """Levels of nesting up to which documents may be checked against `content`: see `data_depth`."""
+def json_schema_depth(content: Any, resources: Resources | None = None, *, explained: bool) -> int:
+    """Levels of nesting up to which documents may be checked against `content`, or `explained`: see `data_depth`."""
     sizing = Sizing(resources or {}, loops=True)
-    return safe_depth((content, content), lambda node: id(node[1]), sizing.parts)
+
+    def parts(node: tuple[Any, Any]) -> Parts[tuple[Any, Any]]:
+        return sizing.parts(node, exclusive=not explained)
+
+    max_ways = EXPLAINED_WAYS if explained else CHECKED_WAYS
+    return safe_depth((content, content), lambda node: id(node[1]), parts, max_ways)
 
 
 class Sizing:
@@ -75,14 +79,16 @@ class Sizing:
                 stack.append((home, schema, below))
                 stack.extend((where, entry, None) for where, entry in below)
 
-    def parts(self, node: tuple[Any, Any]) -> Parts[tuple[Any, Any]]:
-        """What the subschema checks the same value against, and each part of the value."""
+    def parts(self, node: tuple[Any, Any], *, exclusive: bool) -> Parts[tuple[Any, Any]]:
+        """What the subschema checks the same value against, and each part of the value.
+
+        Of alternatives that a constant tells apart only one is gone into, if that is `exclusive`.
+        """
         root, schema = node
         if not isinstance(schema, dict):
             return [], []
         in_place = self._in_place(root, schema)
-        if not UNEVALUATED.isdisjoint(schema):
-            in_place = in_place * 2  # gone through again, to tell what they have looked at
+        groups = [in_place] if exclusive and self._are_told_apart(schema, in_place) else [[e] for e in in_place]
         named: list[tuple[Any, Any]] = []
         everywhere: list[tuple[Any, Any]] = []
         for keyword, _, entry in children(schema):
@@ -90,7 +96,34 @@ class Sizing:
                 named.append((root, entry))
             elif keyword not in IN_PLACE and keyword not in DEFINITION_MAP:
                 everywhere.append((root, entry))
-        return in_place, [everywhere, *([entry, *everywhere] for entry in named)]
+        return groups, [everywhere, *([entry, *everywhere] for entry in named)]
+
+    def _are_told_apart(self, schema: dict[str, Any], branches: list[tuple[Any, Any]]) -> bool:
+        """Whether the branches of the schema's one `anyOf` or `oneOf` demand different constants of a property."""
+        if sum(keyword in schema for keyword in (*IN_PLACE, *REFERENCES)) != 1:
+            return False
+        if "anyOf" not in schema and "oneOf" not in schema:
+            return False
+        marks = [self._constants(*branch) for branch in branches]
+        objects = [mark for mark in marks if mark is not None]
+        shared = set.intersection(*(set(mark) for mark in objects)) if objects else set()
+        return any(len({repr(mark[name]) for mark in objects}) == len(objects) for name in shared)
+
+    def _constants(self, root: Any, schema: Any) -> dict[str, Any] | None:
+        """The properties of which an object must have one value; None for what admits no object."""
+        with suppress(LookupError):
+            if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+                root, schema = self._target(root, schema["$ref"])
+        if not isinstance(schema, dict):
+            return {}
+        if schema.get("type", "object") != "object" and "object" not in schema["type"]:
+            return None
+        properties = schema.get("properties", {})
+        return {
+            name: properties[name]["const"]
+            for name in schema.get("required", ())
+            if isinstance(properties.get(name), dict) and "const" in properties[name]
+        }
 
     def _in_place(self, root: Any, schema: dict[str, Any]) -> list[tuple[Any, Any]]:
         below = [(root, entry) for keyword, _, entry in children(schema) if keyword in IN_PLACE]

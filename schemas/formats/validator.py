@@ -51,18 +51,30 @@ def validator_for(format: str, content: Any, *, resources: Resources | None = No
         return AvroValidator(content)
     schema = fields_to_json_schema(content) if format == "fields" else content
     compiled = compiled_json_schema(schema, resources)
-    return JsonSchemaValidator(compiled, max_depth=json_schema_depth(schema, resources))
+    return JsonSchemaValidator(
+        compiled,
+        max_depth=json_schema_depth(schema, resources, explained=False),
+        max_explained=json_schema_depth(schema, resources, explained=True),
+    )
 
 
 class JsonSchemaValidator:
     """A `Validator` on a compiled JSON Schema.
 
-    Documents that nest deeper than `max_depth` are refused unseen; from `MAX_LEVELS` on nothing is measured.
+    Documents that nest deeper than `max_depth` are refused unseen, and of refused ones deeper than
+    `max_explained` it is not told why. From `MAX_LEVELS` on nothing is measured.
     """
 
-    def __init__(self, compiled: jsonschema_rs.Validator, *, max_depth: int = MAX_LEVELS) -> None:
+    def __init__(
+        self,
+        compiled: jsonschema_rs.Validator,
+        *,
+        max_depth: int = MAX_LEVELS,
+        max_explained: int = MAX_LEVELS,
+    ) -> None:
         self._compiled = compiled
         self._max_depth = max_depth
+        self._max_explained = max_explained
 
     def is_valid(self, document: Any) -> bool:
         if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
@@ -78,11 +90,16 @@ class JsonSchemaValidator:
         try:
             if self._compiled.is_valid(document):
                 return []
-            errors = self._compiled.iter_errors(document)
-            return [_problem(error) for error in islice(errors, MAX_PROBLEMS)]
+            if self._max_explained < MAX_LEVELS and nests_deeper(document, self._max_explained):
+                return [too_deep(self._max_explained, refused=True)]
+            return [_problem(error) for error in self.errors(document)]
         except (ValueError, TypeError) as error:
             message = f"The document cannot be checked: {error}".partition("\n")[0][:300]
             return [Problem("DOCUMENT_NOT_CHECKABLE", "", message)]
+
+    def errors(self, document: Any) -> list[jsonschema_rs.ValidationError]:
+        """The compiled validator's own errors, at most 100. Raises `ValueError` for what is no JSON."""
+        return list(islice(self._compiled.iter_errors(document), MAX_PROBLEMS))
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> Problem:

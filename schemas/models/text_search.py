@@ -14,11 +14,8 @@ from django.db.models.lookups import Contains
 TRIGRAM = 3
 
 
-@TextField.register_lookup
 class Holds(Contains):
     """As `contains`, by way of the index where there is one."""
-
-    lookup_name = "holds"
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         contains, values = self.as_sql(compiler, connection)
@@ -28,3 +25,6 @@ class Holds(Contains):
         column, column_values = self.process_lhs(compiler, connection)
         narrowed = f"schemas_trigrams({column}) @> schemas_trigrams(%s)"
         return f"({narrowed} AND {contains})", (*column_values, text, *values)
+
+
+TextField.register_lookup(Holds, "holds")

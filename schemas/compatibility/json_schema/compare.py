@@ -8,7 +8,7 @@ from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import Document
 from schemas.compatibility.json_schema.fallback import surely_contains
 from schemas.compatibility.json_schema.prover import Finding, Place, Prover
-from schemas.compatibility.json_schema.witness import WitnessSearch
+from schemas.compatibility.json_schema.witness import Shown, WitnessSearch
 from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_SAMPLES, MAX_WITNESSED, Budget
 from schemas.compatibility.report import CompatibilityError, CompatibilityLimit, Counterexample, Policy
 from schemas.formats.json_schema_compile import Resources, compiled_json_schema
@@ -79,14 +79,21 @@ def _distinct(found: list[Finding]) -> list[Finding]:
 
 
 def _witnessed(findings: list[Finding], search: WitnessSearch) -> list[Outcome]:
-    outcomes, searched = [], 0
+    """Each finding with the counterexample that shows it.
+
+    One that is refused for another reason is kept only where the verdict would have none without it.
+    """
+    found: list[Shown | None] = []
+    searched = 0
     for finding in findings:
-        witness = None
-        if finding.breaking and searched < MAX_WITNESSED:
-            searched += 1
-            witness = search.of_finding(finding)
-        outcomes.append(Outcome(finding, witness))
-    return outcomes
+        wanted = finding.breaking and searched < MAX_WITNESSED
+        searched += wanted
+        found.append(search.of_finding(finding) if wanted else None)
+    strays_are_kept = not any(shown.exact for shown in found if shown)
+    return [
+        Outcome(finding, shown.counterexample if shown and (shown.exact or strays_are_kept) else None)
+        for finding, shown in zip(findings, found, strict=True)
+    ]
 
 
 def _with_witness(outcomes: list[Outcome], place: Place, witness: Counterexample) -> list[Outcome]:

@@ -37,7 +37,8 @@ class Finding:
 
     `trail` leads from the whole document to the value in question: the writer's conjunction at each
     level and the property or index taken there. `writer` and `reader` are what holds for that value,
-    `values` are values of it that are worth trying. `breaking` is False for what the policy ignores.
+    `values` are values of it that are worth trying, `keyword` is the reader's that refuses them, where it
+    is one. `breaking` is False for what the policy ignores.
     """
 
     code: str
@@ -50,6 +51,7 @@ class Finding:
     values: tuple[Any, ...] = field(default=())
     breaking: bool = True
     repeated: bool = False
+    keyword: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Place:
             self.trail,
             values,
             breaking,
+            keyword=tokens[0] if tokens else None,
         )
 
     def _writer_pointer(self) -> str | None:

@@ -1,8 +1,13 @@
 """Turning a finding into a counterexample: a whole document, checked against both schemas."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
+
+import jsonschema_rs
 
 from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import having
@@ -10,9 +15,42 @@ from schemas.compatibility.json_schema.prover import Finding, Place, Step
 from schemas.compatibility.json_schema.samples import MAX_COUNT, Sampler
 from schemas.compatibility.limits import MAX_CANDIDATES, Budget
 from schemas.compatibility.report import CompatibilityLimit, Counterexample
+from schemas.formats.problems import shown
 from schemas.formats.validator import JsonSchemaValidator
 
 DEPENDENT: Final = frozenset({"dependentRequired", "dependentSchemas"})
+MAX_TRIED: Final = 60
+"""Values put into whole documents for one finding."""
+COMPOSITE: Final = frozenset(
+    {
+        *("anyOf", "oneOfNotValid", "oneOfMultipleValid", "not", "contains", "propertyNames"),
+        *("unevaluatedItems", "unevaluatedProperties", "falseSchema"),
+    }
+)
+"""What refuses a value because of something inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A counterexample, and whether the reader refuses it for the very finding (`exact`) or for another."""
+
+    counterexample: Counterexample
+    exact: bool
+
+
+def is_about(error: jsonschema_rs.ValidationError, finding: Finding) -> bool:
+    """Whether the reader's `error` says what `finding` says."""
+    here = tuple(error.instance_path)
+    there = tuple(step for _, step in finding.trail)
+    kind = error.kind.name
+    if here == there:
+        if kind == "required" and finding.keyword == "required":
+            return shown(error.kind.property) in finding.message
+        return finding.keyword in (None, kind) or kind in COMPOSITE
+    if here == there[: len(here)]:
+        refused_by_name = kind == finding.keyword == "additionalProperties" and len(here) == len(there) - 1
+        return kind in COMPOSITE or refused_by_name
+    return finding.keyword is None and here[: len(there)] == there
 
 
 class WitnessSearch:
@@ -24,24 +62,32 @@ class WitnessSearch:
         self.sampler = Sampler(budget)
         self._bases: dict[object, dict[str, Any] | None] = {}
 
-    def of_finding(self, finding: Finding) -> Counterexample | None:
-        """A counterexample that shows `finding`; None if none is found within the limits."""
+    def of_finding(self, finding: Finding) -> Shown | None:
+        """A counterexample for `finding`; None if none is found within the limits."""
         try:
             return self._of_finding(finding)
         except CompatibilityLimit:
             return None
 
-    def _of_finding(self, finding: Finding) -> Counterexample | None:
+    def _of_finding(self, finding: Finding) -> Shown | None:
         suspicious = [
             value
             for value in islice(self._values_of(finding), MAX_CANDIDATES)
             if finding.writer.admits(value) is not False and finding.reader.admits(value) is not True
         ]
-        for value in suspicious[:12]:
+        stray = None
+        for value in suspicious[:MAX_TRIED]:
             for document in self._wrapped(finding, value):
                 if witness := self.checked(document):
-                    return witness
-        return None
+                    if (reason := self._reason(document, finding)) is not None:
+                        return Shown(Counterexample(document, reason), exact=True)
+                    stray = stray or Shown(witness, exact=False)
+        return stray
+
+    def _reason(self, document: Any, finding: Finding) -> str | None:
+        """What the reader has against `document` that is this finding and not another one."""
+        errors = self.reader.errors(document)
+        return next((error.message[:500] for error in errors if is_about(error, finding)), None)
 
     def anywhere(self, place: Place) -> Counterexample | None:
         """A counterexample from samples of the whole document."""
