@@ -242,7 +242,19 @@ def _decide(
             )
         if rule.reason_demanded and actor.user is not None and not details.reason.strip():
             raise ReasonMissing("Say why: the reason is kept in the audit log.")
+        _refuse_wrong_times(details, timezone.now())
         return _carry_out(key, verb, actor, details)
+
+
+def _refuse_wrong_times(details: Details, now: datetime) -> None:
+    for name in ("expires_at", "rotate_by"):
+        moment = getattr(details, name)
+        if moment is not None and moment <= now:
+            raise ValidationError({name: f"{moment:%Y-%m-%d %H:%M} lies in the past."})
+    if details.compromised_since is not None and details.compromised_since > now:
+        raise ValidationError(
+            {"compromised_since": f"{details.compromised_since:%Y-%m-%d %H:%M} lies in the future."}
+        )
 
 
 def _carry_out(key: Key, verb: Verb, actor: Actor, details: Details) -> Key:

@@ -116,6 +116,12 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _item("Schemas", "schema", "schemas_schema_changelist", "schemas.view_schema"),
+                    _item(
+                        "Validated files",
+                        "rule",
+                        "schemas_validationjob_changelist",
+                        "schemas.view_validationjob",
+                    ),
                 ],
             },
             {

@@ -76,10 +76,11 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
 
 def _insert(model: type[Model], how_many: int, /, **expressions: str) -> None:
     """`how_many` rows; `expressions` are SQL over the number i, by column. The rest are the model's defaults."""
-    columns = {
+    columns: dict[str, str] = {
         field.column: expressions.get(field.column)
         or ("NULL" if field.null else _literal(field.get_default()))
         for field in model._meta.concrete_fields
+        if field.column
     }
     with connection.cursor() as cursor:
         cursor.execute(

@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from keys.authentication import signed_client
 from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
-from schemas.errors import TaskNotFound
 from schemas.files import jobs
 from schemas.models import ValidationJob
 
@@ -74,13 +73,4 @@ class TaskReportView(APIView):
         responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, task_id: str) -> FileResponse:
-        job = own_job(request, task_id)
-        path = jobs.report_path(job)
-        if not path.exists():
-            raise TaskNotFound("The task has not begun, so there is no report yet. Try again later.")
-        return FileResponse(
-            path.open("rb"),
-            as_attachment=True,
-            filename=f"{job.version.schema.name}-{job.version.number}-report.ndjson",
-            content_type="application/x-ndjson",
-        )
+        return jobs.open_report(own_job(request, task_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -22,6 +22,7 @@ from schemas.admin.decide import decide_schema
 from schemas.admin.diff import report_of, side_by_side
 from schemas.admin.verbs import VERBS
 from schemas.models import Schema, SchemaState, SchemaVersion
+from schemas.models.schema import SchemaQuerySet
 from schemas.references import referring_versions
 from schemas.settings import writer_ids
 from schemas.verdicts import break_glass_open
@@ -126,7 +127,7 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Schema], search_term: str
     ) -> tuple[QuerySet[Schema], bool]:
         term = search_term.strip().lower()[:100]
-        return (queryset.filter(search_text__holds=term) if term else queryset, False)
+        return (cast(SchemaQuerySet, queryset).holding(term) if term else queryset, False)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

@@ -72,5 +72,5 @@ def _filtered(filters: dict[str, Any]) -> QuerySet[Schema]:
     if "format" in filters:
         schemas = schemas.filter(served_format=filters["format"])
     if "q" in filters:
-        schemas = schemas.filter(search_text__holds=filters["q"].lower())
+        schemas = schemas.holding(filters["q"].lower())
     return schemas

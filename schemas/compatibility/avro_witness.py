@@ -23,7 +23,9 @@ class AvroWitness:
 
         Raises `FormatError` if one of the two is not usable.
         """
-        self._cause = "Reading fails" if alone else "Reading fails, for this difference or another of the list"
+        self._cause = (
+            "Reading fails" if alone else "Reading fails, for this difference or another of the list"
+        )
         try:
             self.writer = fastavro.parse_schema(writer)
             self.reader = fastavro.parse_schema(reader)

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.http import FileResponse
 from django.utils import timezone
 
 from project.api.envelope import rfc3339
@@ -148,6 +149,19 @@ def _progress(job: ValidationJob) -> float:
 
 def report_path(job: ValidationJob) -> Path:
     return uploads_folder() / f"{job.file}.report.ndjson"
+
+
+def open_report(job: ValidationJob) -> FileResponse:
+    """The report as a download. Raises `TaskNotFound` while there is none."""
+    path = report_path(job)
+    if not path.exists():
+        raise TaskNotFound("The task has not begun, so there is no report yet. Try again later.")
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=f"{job.version.schema.name}-{job.version.number}-report.ndjson",
+        content_type="application/x-ndjson",
+    )
 
 
 def remove_upload(job: ValidationJob) -> None:

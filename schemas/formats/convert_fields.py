@@ -131,7 +131,12 @@ def _renamed(
 def _resolved(source: Source, schema: Any, pointer: str, depth: int) -> Any:
     while isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
         target = source.target_of(schema)
-        if not isinstance(target, dict) or depth > MAX_INLINED:
+        if depth > MAX_INLINED:
+            raise FormatError(
+                "CONVERSION_IMPOSSIBLE",
+                "References lead back to themselves, or through too many levels, to be written out as fields.",
+            )
+        if not isinstance(target, dict):
             source.lose(step(pointer, "$ref"), "The reference cannot be followed here.")
             return None
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}

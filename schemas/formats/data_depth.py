@@ -101,7 +101,5 @@ def too_deep(levels: int, *, refused: bool = False) -> Problem:
             f"for documents of at most {levels} levels only."
         )
         return Problem("VALUE_NOT_ALLOWED", "", message)
-    message = (
-        f"Alternatives of the schema multiply with the depth of a document, so at most {levels} levels are checked."
-    )
+    message = f"Alternatives of the schema multiply with a document's depth, so at most {levels} levels are checked."
     return Problem("DOCUMENT_TOO_DEEP", "", message)

@@ -88,7 +88,9 @@ class Sizing:
         if not isinstance(schema, dict):
             return [], []
         in_place = self._in_place(root, schema)
-        groups = [in_place] if exclusive and self._are_told_apart(schema, in_place) else [[e] for e in in_place]
+        groups = (
+            [in_place] if exclusive and self._are_told_apart(schema, in_place) else [[e] for e in in_place]
+        )
         named: list[tuple[Any, Any]] = []
         everywhere: list[tuple[Any, Any]] = []
         for keyword, _, entry in children(schema):

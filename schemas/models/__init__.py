@@ -1,7 +1,6 @@
 from schemas.models.job import UNFINISHED, JobState, Media, ValidationJob
 from schemas.models.reference import SchemaReference
 from schemas.models.schema import CompatibilityMode, Schema, SchemaState
-from schemas.models.text_search import Holds
 from schemas.models.usage import VersionRead
 from schemas.models.version import Format, SchemaVersion
 
@@ -9,7 +8,6 @@ __all__ = [
     "UNFINISHED",
     "CompatibilityMode",
     "Format",
-    "Holds",
     "JobState",
     "Media",
     "Schema",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
 
 from accounts.models import Client
+from schemas.models.text_search import TRIGRAM
+
+RARE = 1000
+"""Schemas with a text up to which their keys are collected before they are filtered and ordered."""
 
 SCHEMA_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -32,6 +36,19 @@ class CompatibilityMode(models.TextChoices):
 class SchemaQuerySet(models.QuerySet["Schema"]):
     def alive(self) -> SchemaQuerySet:
         return self.filter(deleted_at__isnull=True)
+
+    def holding(self, text: str) -> SchemaQuerySet:
+        """Living schemas with `text`, in lower case, in their name, description or a field's name.
+
+        What is rare is looked up by its trigrams; what is common is soon met in any order. PostgreSQL
+        cannot tell which it is, since trigrams of one word come together, so it is found out.
+        """
+        if connections[self.db].vendor == "postgresql" and len(text) >= TRIGRAM:
+            found = Schema.objects.using(self.db).alive().filter(search_text__holds=text)
+            rare = list(found.order_by().values_list("pk", flat=True)[: RARE + 1])
+            if len(rare) <= RARE:
+                return self.filter(pk__in=rare)
+        return self.alive().filter(search_text__contains=text)
 
 
 class Schema(models.Model):

@@ -1,7 +1,7 @@
-"""Finding text inside `Schema.search_text`: `.filter(search_text__holds="phone")`.
+"""Finding text inside `Schema.search_text` by the index of its trigrams (PostgreSQL, migration 0007).
 
-On PostgreSQL an index over the trigrams of the text finds the candidates, by a function of our own and
-without an extension (migration 0007). Texts of one or two characters, and SQLite, read the whole column.
+The index stands on a function of our own, so it needs no extension. Texts of one or two characters
+have no trigram, and SQLite has no such index: there the column is read, row by row.
 """
 
 from __future__ import annotations
@@ -15,16 +15,13 @@ TRIGRAM = 3
 
 
 class Holds(Contains):
-    """As `contains`, by way of the index where there is one."""
+    """As `contains` for texts of at least `TRIGRAM` characters, by way of the index where there is one."""
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         contains, values = self.as_sql(compiler, connection)
-        text = self.rhs
-        if not isinstance(text, str) or len(text) < TRIGRAM:
-            return contains, tuple(values)
         column, column_values = self.process_lhs(compiler, connection)
         narrowed = f"schemas_trigrams({column}) @> schemas_trigrams(%s)"
-        return f"({narrowed} AND {contains})", (*column_values, text, *values)
+        return f"({narrowed} AND {contains})", (*column_values, self.rhs, *values)
 
 
 TextField.register_lookup(Holds, "holds")

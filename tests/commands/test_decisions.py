@@ -241,3 +241,17 @@ def test_scopes_that_are_none_are_refused_in_words() -> None:
     with pytest.raises(CommandError, match="Not scopes"):
         run("approve_key", "machine-1", "--scope", "everything")
     assert key_of("machine-1").status == "pending"
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (("approve_key", "waiting-1", "--expires", "2001-01-01"), "past"),
+        (("revoke_key", "waiting-1", "--compromised-since", "2999-01-01"), "future"),
+    ],
+)
+def test_moments_that_make_no_sense_are_refused(command: tuple[str, ...], word: str) -> None:
+    register_pending("waiting-1")
+    with pytest.raises(CommandError, match=f"lies in the {word}"):
+        run(*command)
+    assert key_of("waiting-1").status == "pending"

@@ -6,12 +6,15 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import JobRun
 from keys.jobs import JOBS
-from keys.models import KeyUsage, RateCounter, Refusal, SpentNonce
+from keys.jobs.totals import sum_traffic
+from keys.models import HourTotal, KeyUsage, RateCounter, Refusal, SpentNonce
 from project.celery import TIMETABLE, app
 from tests.jobs.keys import active
 
@@ -83,6 +86,39 @@ def test_what_has_no_use_any_more_is_purged_in_batches(monkeypatch: Any) -> None
         run("housekeeping", "--json", "--job", "purge-replay-memory", "--job", "purge-statistics")
     )
     assert results["purge-replay-memory"] == {"nonces": 5, "rates": 5}
-    assert results["purge-statistics"] == {"usage": 5, "refusal_counts": 0, "refusals": 5}
+    assert results["purge-statistics"] == {"usage": 5, "hour_totals": 0, "refusal_counts": 0, "refusals": 5}
     assert list(SpentNonce.objects.values_list("nonce", flat=True)) == ["fresh"]
     assert KeyUsage.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_ended_sessions_and_old_failed_logins_are_purged() -> None:
+    now = timezone.now()
+    for name, ends in (("ended", now - timedelta(minutes=1)), ("running", now + timedelta(minutes=1))):
+        Session.objects.create(session_key=name, session_data="", expire_date=ends)
+    for name, age in (("old", timedelta(days=2)), ("locked", timedelta(minutes=1))):
+        attempt = AccessAttempt.objects.create(username=name, ip_address="192.0.2.1", failures_since_start=3)
+        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=now - age)
+    results = json.loads(run("housekeeping", "--json", "--job", "purge-sessions"))
+    assert results["purge-sessions"] == {"sessions": 1, "failed_logins": 1}
+    assert Session.objects.get().session_key == "running"
+    assert AccessAttempt.objects.get().username == "locked"
+
+
+@pytest.mark.django_db
+def test_hours_are_summed_once_they_are_over() -> None:
+    key, other = active("a-1"), active("b-1")
+    now = timezone.now().replace(minute=30)
+    running = now.replace(minute=0, second=0, microsecond=0)
+    for counted in (key, other):
+        KeyUsage.objects.create(key=counted, hour=running - timedelta(hours=3), count=5)
+        KeyUsage.objects.create(key=counted, hour=running, count=2)
+    for _ in range(2):
+        sum_traffic(now)
+    assert HourTotal.objects.get(hour=running - timedelta(hours=3)).verified == 10
+    assert HourTotal.objects.get(hour=running - timedelta(hours=3)).settled
+    assert not HourTotal.objects.get(hour=running).settled
+    KeyUsage.objects.filter(key=key, hour=running).update(count=7)
+    sum_traffic(now)
+    assert HourTotal.objects.get(hour=running).verified == 9
+    assert HourTotal.objects.count() == 24

@@ -219,3 +219,45 @@ def test_a_session_decides_only_with_csrf(operator: MakeOperator, browser_client
     assert error_code(browser_client.post(url, body, content_type="application/json")) == "CSRF_FAILED"
     key.refresh_from_db()
     assert key.status == "pending"
+
+
+def test_the_first_of_two_approvals_says_that_another_is_needed(
+    operator: MakeOperator, settings: Any
+) -> None:
+    settings.DATAFOLD_FOUR_EYES = True
+    key = pending()
+    first, second = operator("manager"), operator("manager")
+    answer = first.call("POST", f"keys/{key.pk}/approve", {"thumbprint": key.thumbprint}).json()
+    assert answer["data"]["status"] == "pending"
+    assert answer["meta"]["action"] == "key_approval_recorded"
+    assert "another operator" in answer["meta"]["warnings"][0]
+    again = first.call("POST", f"keys/{key.pk}/approve", {"thumbprint": key.thumbprint})
+    assert error_code(again) == "FOUR_EYES_REFUSED"
+    answer = second.call("POST", f"keys/{key.pk}/approve", {"thumbprint": key.thumbprint}).json()
+    assert (answer["data"]["status"], answer["meta"]["action"]) == ("active", "key_approve")
+
+
+def test_an_attempt_that_the_role_does_not_allow_is_on_record(operator: MakeOperator) -> None:
+    key, auditor = pending(), operator("auditor")
+    answer = auditor.call("POST", f"keys/{key.pk}/approve", {"thumbprint": key.thumbprint})
+    assert error_code(answer) == "PERMISSION_DENIED"
+    event = AuditEvent.objects.get(action="key.decision_refused")
+    assert (event.actor_label, event.target_id) == (auditor.user.username, str(key.pk))
+    assert event.after == {"decision": "approve", "code": "PERMISSION_DENIED"}
+
+
+def test_another_keys_thumbprint_decides_nothing_and_is_on_record(manager: Operator) -> None:
+    key, other = pending(), pending("another-client")
+    answer = manager.call("POST", f"keys/{key.pk}/approve", {"thumbprint": other.thumbprint})
+    assert error_code(answer) == "DECISION_STALE"
+    assert AuditEvent.objects.get(action="key.decision_refused").target_id == str(key.pk)
+
+
+def test_dates_that_make_no_sense_are_422(manager: Operator) -> None:
+    key = pending()
+    for verb, member in (("approve", "expires_at"), ("revoke", "compromised_since")):
+        moment = "2001-01-01T00:00:00Z" if verb == "approve" else "2999-01-01T00:00:00Z"
+        body = {"thumbprint": key.thumbprint, member: moment}
+        answer = manager.call("POST", f"keys/{key.pk}/{verb}", body)
+        assert answer.status_code == 422, answer.content
+        assert member in str(answer.json()["error"]["details"])

@@ -68,6 +68,44 @@ def test_a_difference_points_into_both_documents_and_shows_a_document() -> None:
     assert not validator_for("fields", new).is_valid(difference["counterexample"])
 
 
+def test_a_counterexample_is_refused_for_the_very_difference_that_shows_it() -> None:
+    old = [ID, {"name": "n", "type": "integer"}]
+    new = [ID, {"name": "n", "type": "string"}, {"name": "must", "type": "date", "required": True}]
+    reasons = {
+        difference.code: difference.counterexample.reason
+        for difference in check("fields", old, new, "BACKWARD").differences
+        if difference.counterexample
+    }
+    assert reasons == {
+        "FIELD_REQUIRED": '"must" is a required property',
+        "TYPE_CHANGED": '0 is not of type "string"',
+    }
+
+
+def test_a_difference_that_no_document_shows_alone_says_so() -> None:
+    old = {"properties": {"a": {"type": "integer"}}}
+    new = {"properties": {"a": {"type": "integer", "not": {"const": 5}}}, "required": ["y", "z"]}
+    report = check("jsonschema", old, new, "BACKWARD")
+    for difference in report.differences:
+        shown = difference.counterexample
+        if difference.code == "PROPERTY_REQUIRED":
+            assert shown is not None
+            assert shown.reason.split('"')[1] in difference.message
+        elif shown is not None:
+            assert "required" not in shown.reason
+
+
+def test_reading_avro_says_when_its_failure_may_be_another_difference_s() -> None:
+    old = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}
+    changed = {"name": "a", "type": "string"}
+    more = {"name": "must", "type": "string"}
+    for fields, certain in (([changed], True), ([changed, more], False)):
+        new = {"type": "record", "name": "R", "fields": fields}
+        for difference in check("avro", old, new, "BACKWARD").differences:
+            assert difference.counterexample is not None
+            assert ("another" not in difference.counterexample.reason) is certain
+
+
 def test_the_lenient_policy_ignores_a_new_optional_property_in_an_open_model_and_says_so() -> None:
     old = {"type": "object", "properties": {"a": {"type": "string"}}}
     new = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}

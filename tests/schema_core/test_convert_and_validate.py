@@ -1,5 +1,6 @@
 """Conversions and the validation of data."""
 
+import time
 from typing import Any
 
 import pytest
@@ -65,6 +66,31 @@ def test_what_cannot_be_converted_is_refused() -> None:
     assert refused.value.code == "CONVERSION_UNKNOWN"
 
 
+def doubling(levels: int) -> dict[str, Any]:
+    """An object whose references multiply from level to level."""
+
+    def twice(number: int) -> dict[str, Any]:
+        below = {"$ref": f"#/$defs/d{number + 1}"}
+        return {"type": "object", "properties": {"a": below, "b": below}}
+
+    return {**twice(0), "$defs": {f"d{n}": twice(n) for n in range(1, levels)} | {f"d{levels}": {}}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        doubling(22),
+        {"type": "object", "properties": {"next": {"$ref": "#"}}},
+        {"type": "object", "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}},
+    ],
+)
+def test_references_that_cannot_be_written_out_as_fields_are_refused(content: Any) -> None:
+    assert check_document("jsonschema", content) == []
+    with pytest.raises(FormatError) as refused:
+        convert("jsonschema", content, "fields")
+    assert refused.value.code == "CONVERSION_IMPOSSIBLE"
+
+
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "fields"])
 def test_a_recursive_schema_is_converted(target: str) -> None:
     content = {"type": "object", "properties": {"next": {"$ref": "#"}}, "additionalProperties": False}
@@ -122,3 +148,81 @@ def test_references_to_registered_schemas_are_resolved_from_what_is_given() -> N
 def test_a_pattern_of_a_catastrophic_kind_is_matched_in_linear_time() -> None:
     validator = validator_for("fields", [{"name": "a", "type": "string", "pattern": "^(a+)+$"}])
     assert len(validator.problems({"a": "a" * 100_000 + "!"})) == 1
+
+
+def chain(levels: int, end: Any, **others: Any) -> Any:
+    document = end
+    for _ in range(levels):
+        document = {"c": document, **others}
+    return document
+
+
+NODE = {"$ref": "#/$defs/node"}
+BOTH_WAYS = {
+    **NODE,
+    "$defs": {
+        "node": {
+            "anyOf": [
+                {"type": "object", "properties": {"c": NODE}},
+                {"type": "object", "properties": {"c": NODE, "d": {"type": "string"}}},
+            ]
+        }
+    },
+}
+UNION = {
+    "type": "record",
+    "name": "Top",
+    "fields": [
+        {
+            "name": "c",
+            "type": [
+                "null",
+                {"type": "record", "name": "A", "fields": [{"name": "c", "type": ["null", "A", "Top"]}]},
+                "Top",
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(("format", "content"), [("jsonschema", BOTH_WAYS), ("avro", UNION)])
+def test_alternatives_that_multiply_with_depth_are_refused_and_not_waited_for(
+    format: str,  # noqa: A002
+    content: Any,
+) -> None:
+    assert check_document(format, content) == []
+    validator = validator_for(format, content)
+    assert validator.problems(chain(3, None if format == "avro" else {})) == []
+    begun = time.monotonic()
+    for levels in (10, 14, 19, 40, 400):
+        assert not validator.is_valid(chain(levels, 7))
+        assert validator.problems(chain(levels, 7))
+    assert time.monotonic() - begun < 10
+    assert [problem.code for problem in validator.problems(chain(400, 7))] == ["DOCUMENT_TOO_DEEP"]
+
+
+def test_alternatives_told_apart_by_a_constant_are_checked_at_any_depth() -> None:
+    """Syntax trees: every kind of node describes the same properties, and one constant says which it is."""
+    kinds = [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": f"k{number}"}, "c": NODE},
+            "required": ["kind"],
+        }
+        for number in range(10)
+    ]
+    validator = validator_for(
+        "jsonschema", {**NODE, "$defs": {"node": {"oneOf": [*kinds, {"type": "number"}]}}}
+    )
+    assert validator.is_valid(chain(200, 1, kind="k9"))
+    begun = time.monotonic()
+    [problem] = validator.problems(chain(200, "no", kind="k9"))
+    assert time.monotonic() - begun < 1
+    assert "at most" in problem.message
+    assert validator.problems(chain(1, "no", kind="k9"))
+
+
+def test_a_list_of_any_length_is_no_danger() -> None:
+    validator = validator_for("jsonschema", {"type": "object", "properties": {"c": {"$ref": "#"}}})
+    assert validator.is_valid(chain(400, {}))
+    assert [problem.pointer for problem in validator.problems(chain(400, 7))] == ["/c" * 400]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
@@ -13,6 +16,7 @@ from django.urls import reverse
 from accounts.models import AuditEvent, User
 from schemas import decisions
 from schemas.admin.diff import side_by_side
+from schemas.files import jobs, runner
 from schemas.models import Schema, SchemaVersion
 from tests.schemas.conftest import FIELDS, WITH_NOTE
 from tests.support.client import SignedClient
@@ -201,3 +205,42 @@ def test_a_diff_leaves_out_what_did_not_change() -> None:
     assert (changed.old.strip(), changed.new.strip()) == ('"name": "f50"', '"name": "changed"')
     assert side_by_side(list(range(5000)), []) is None
     assert side_by_side(old, old) is not None
+
+
+def test_a_validated_file_is_shown_with_its_report(
+    owner: SignedClient,
+    make: Make,
+    sit_down: Callable[[str], Browser],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(jobs, "start_in_background", lambda _: None)
+    make("events")
+    started = owner.call(
+        "POST",
+        "/api/v1/schemas/events/versions/1/validate-file",
+        content=b'{"id": "<b>"}\n',
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    job_id = started.json()["data"]["id"]
+    auditor = sit_down("auditor")
+    change = reverse("admin:schemas_validationjob_change", args=[job_id])
+    report = reverse("admin:schemas_validationjob_report", args=[job_id])
+    assert "not there yet" in auditor.get(change).content.decode()
+    assert auditor.get(report).status_code == 404
+    runner.run_job(UUID(job_id))
+    shown = auditor.get(change).content.decode()
+    assert report in shown
+    assert "record 1, <code>/id</code>" in shown
+    assert "<b>" not in shown.partition("record 1")[2][:200]
+    answer = auditor.get(report)
+    assert "attachment" in answer["Content-Disposition"]
+    assert json.loads(b"".join(answer.streaming_content))["record"] == 1
+    dashboard = auditor.get(reverse("admin:index")).content.decode()
+    assert reverse("admin:schemas_validationjob_changelist") in dashboard
+    nobody = User.objects.create_user("nobody", password="correct horse battery staple", is_staff=True)
+    browser = Browser()
+    browser.force_login(nobody, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert browser.get(report).status_code in (403, 404)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.audit import Actor
+from keys import lifecycle
+from keys.models import Key
 from schemas import decisions, reading, usage
 from schemas.jobs import flush_schema_reads
 from schemas.models import Schema, VersionRead
@@ -102,6 +105,21 @@ def test_a_warm_version_is_not_served_after_a_decision(
         assert answer.json()["data"]["state"] == "deprecated"
 
 
+def test_a_warm_version_is_suspect_as_soon_as_its_key_is(
+    owner: SignedClient, make: Make, settings: Any, stranger: SignedClient
+) -> None:
+    settings.DATAFOLD_SCHEMA_CACHE_SECONDS = 60
+    make("events")
+    first = [stranger.call("GET", VERSION) for _ in range(2)][-1]
+    assert first.json()["data"]["suspect"] is False
+    key = Key.objects.get(client__client_id="owner")
+    yesterday = timezone.now() - timedelta(days=1)
+    lifecycle.revoke(key, actor=SYSTEM, revocation_reason="keyCompromise", compromised_since=yesterday)
+    answer = stranger.call("GET", VERSION, headers={"If-None-Match": first["ETag"]})
+    assert answer.status_code == 200
+    assert answer.json()["data"]["suspect"] is True
+
+
 def test_a_cache_entry_of_another_process_ends_by_itself(
     make: Make, settings: Any, owner: SignedClient
 ) -> None:
@@ -178,7 +196,8 @@ def test_lists_are_filtered_ordered_and_paged(
     assert names("state=approved") == ["schema-2"]
     assert names("format=avro") == ["avro-one"]
     assert names("q=phoneno") == ["avro-one"]
-    assert names("q=%C3%BCber") == ["theirs"]
+    assert names("q=%C3%BCber") == names("q=be") == ["theirs"]
+    assert names("q=heeirs") == names("q=%25schema") == []
     assert names("q=schema-&ordering=-name")[:2] == ["schema-4", "schema-3"]
     assert names("ordering=-created_at")[0] == "theirs"
 
@@ -192,6 +211,17 @@ def test_lists_are_filtered_ordered_and_paged(
                 break
             cursor = f"&cursor={page['meta']['pagination']['next_cursor']}"
         assert len(seen) == len(set(seen)) == 7
+
+
+def test_common_text_is_found_as_well_as_rare(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one-a", "one-b", "two"):
+        make(name)
+    for rare in (0, 1, 1000):
+        monkeypatch.setattr("schemas.models.schema.RARE", rare)
+        found = owner.call("GET", "/api/v1/schemas?q=one-&ordering=-name").json()["data"]
+        assert [row["name"] for row in found] == ["one-b", "one-a"]
 
 
 def test_a_page_of_schemas_takes_few_queries_however_long(owner: SignedClient, make: Make) -> None:

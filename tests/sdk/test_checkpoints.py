@@ -77,7 +77,7 @@ class Log:
 
     def signed(self, facts: dict[str, Any]) -> dict[str, Any]:
         body = rfc8785.dumps(facts)
-        signature: Any = self.key.key.sign(body)  # type: ignore[call-arg,union-attr]
+        signature: Any = self.key.key.sign(body)  # type: ignore[call-arg]
         return {
             **facts,
             "hash": hashlib.sha256(body).hexdigest(),

@@ -275,3 +275,13 @@ def test_what_a_server_sends_cannot_drive_the_terminal(command: Command, server:
     assert "\x1b" not in result.stdout
     server.answer = lambda _: refusal(404, "CLIENT_NOT_FOUND", cause="\x1b[2J", note="\x1b]0;x\x07")
     assert "\x1b" not in command("status", "x").stderr
+
+
+def test_what_the_server_warns_of_is_said(command: Command, server: Server) -> None:
+    server.answer = registering
+    command("register", "--client-id", "app-1")
+    envelope = {"success": True, "data": {"client_id": "app-1"}, "error": None}
+    server.answer = lambda _: Reply(200, {**envelope, "meta": {"warnings": ["Rotate by 2030-01-31."]}})
+    called = command("me")
+    assert "Rotate by 2030-01-31." in called.stderr
+    assert json.loads(command("me", "--json").stdout)["meta"]["warnings"] == ["Rotate by 2030-01-31."]

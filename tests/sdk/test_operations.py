@@ -77,6 +77,26 @@ FIELDS = [{"name": "id", "type": "uuid", "required": True}]
             {},
             ("POST", "/schemas/x/versions/1/validate", {"documents": [1]}),
         ),
+        (
+            "schemas.check_compatibility",
+            ("x",),
+            {"fields": FIELDS, "policy": "lenient", "against": "in_use"},
+            (
+                "POST",
+                "/schemas/x/compatibility",
+                {"fields": FIELDS, "policy": "lenient", "against": "in_use"},
+            ),
+        ),
+        (
+            "schemas.update",
+            ("x",),
+            {"description": "", "writers": ["a"]},
+            ("PATCH", "/schemas/x", {"description": "", "writers": ["a"]}),
+        ),
+        ("schemas.latest", ("x",), {}, ("GET", "/schemas/x/versions/latest", None)),
+        ("schemas.referenced_by", ("x",), {}, ("GET", "/schemas/x/referenced-by", None)),
+        ("schemas.readers", ("x",), {}, ("GET", "/schemas/x/readers", None)),
+        ("cancel_task", ("t-1",), {}, ("POST", "/tasks/t-1/cancel", None)),
         ("schemas.receipt", ("x", 1), {}, ("GET", "/schemas/x/versions/1/receipt", None)),
     ],
 )

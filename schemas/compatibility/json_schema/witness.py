@@ -23,7 +23,7 @@ MAX_TRIED: Final = 60
 """Values put into whole documents for one finding."""
 COMPOSITE: Final = frozenset(
     {
-        *("anyOf", "oneOfNotValid", "oneOfMultipleValid", "not", "contains", "propertyNames"),
+        *("anyOf", "oneOf", "not", "contains", "propertyNames"),
         *("unevaluatedItems", "unevaluatedProperties", "falseSchema"),
     }
 )
@@ -45,7 +45,7 @@ def is_about(error: jsonschema_rs.ValidationError, finding: Finding) -> bool:
     kind = error.kind.name
     if here == there:
         if kind == "required" and finding.keyword == "required":
-            return shown(error.kind.property) in finding.message
+            return shown(error.kind.as_dict()["property"]) in finding.message
         return finding.keyword in (None, kind) or kind in COMPOSITE
     if here == there[: len(here)]:
         refused_by_name = kind == finding.keyword == "additionalProperties" and len(here) == len(there) - 1

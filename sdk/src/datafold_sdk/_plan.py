@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx2
 
 from . import errors
+from ._upload import FileBody
 from ._version import __version__
 from .auth import RotationAuth, SignatureAuth
 from .challenge import DemandCache
@@ -96,6 +97,8 @@ class Plan:
                 f"{call.path!r} is not a path below {self.base_url}: it must start with one slash."
             )
         headers = dict(call.headers or {})
+        if call.file is not None:
+            headers |= call.file.headers
         if self.server_keys is not None:
             headers |= {"Accept-Signature": ACCEPT_RESPONSE_SIGNATURE, "Accept-Encoding": "identity"}
         return {
@@ -125,12 +128,13 @@ class Plan:
         headers = [
             (k, v) for k, v in request.headers.multi_items() if k not in ("signature", "signature-input")
         ]
+        extensions = dict(request.extensions)
+        if isinstance(request.stream, FileBody):
+            return httpx2.Request(
+                request.method, target, headers=headers, stream=request.stream, extensions=extensions
+            )
         return httpx2.Request(
-            request.method,
-            target,
-            headers=headers,
-            content=request.content,
-            extensions=dict(request.extensions),
+            request.method, target, headers=headers, content=request.content, extensions=extensions
         )
 
     def finish(self, call: Call, response: httpx2.Response) -> JSONObject:

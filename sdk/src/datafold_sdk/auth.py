@@ -9,6 +9,7 @@ from typing import Final
 
 import httpx2
 
+from ._upload import FileBody
 from .challenge import DemandCache, SignatureDemand, parse_accept_signature
 from .errors import SigningError
 from .signing import NEW_KEY_TAG, Credentials, RequestSigner
@@ -37,9 +38,9 @@ FINAL_REFUSALS: Final = frozenset(
 class SignatureAuth(httpx2.Auth):
     """Signs every request afresh; on a 401 that asks for more, signs as asked and tries once more.
 
-    The whole body is read into memory before it is signed. A second attempt is made only for the same
-    request, to the same origin, only if the server's Accept-Signature asks for something else than was
-    signed, and never covers less than the profile requires.
+    The whole body is read into memory before it is signed, unless it is a file that the client sends. A
+    second attempt is made only for the same request, to the same origin, only if the server's
+    Accept-Signature asks for something else than was signed, and never covers less than the profile requires.
 
     A plain client that follows redirects copies header fields to wherever it is sent. Give it
     `event_hooks={"request": [SignatureAuth.drop_stale_signature]}` (`drop_stale_signature_async` for an
@@ -92,7 +93,8 @@ class SignatureAuth(httpx2.Auth):
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """`auth_flow` for Client: a 401 is read, since its code decides about the second attempt."""
-        request.read()
+        if not isinstance(request.stream, FileBody):
+            request.read()
         flow = self.auth_flow(request)
         request = next(flow)
         while True:
@@ -108,7 +110,8 @@ class SignatureAuth(httpx2.Auth):
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """`auth_flow` for AsyncClient."""
-        await request.aread()
+        if not isinstance(request.stream, FileBody):
+            await request.aread()
         flow = self.auth_flow(request)
         request = next(flow)
         while True:

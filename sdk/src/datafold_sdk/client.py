@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx2
 
 from ._plan import Plan, transport_errors
+from ._upload import with_file
 from .operations import Call, Operations
 from .refusals import JSONObject
 from .signing import Credentials, SigningMode
@@ -86,7 +87,7 @@ class DataFoldClient(_Configurable, Operations[JSONObject]):
     def _perform(self, call: Call) -> JSONObject:
         arguments, auth = self._plan.request_arguments(call), self._plan.auth_for(call)
         with transport_errors(call, self._plan.base_url):
-            request = self._http.build_request(**arguments)
+            request = with_file(self._http.build_request(**arguments), call.file)
             response = self._http.send(request, auth=auth)
             for hops in count(1):
                 following = self._plan.follow(request, response, hops)
@@ -126,10 +127,12 @@ class AsyncDataFoldClient(_Configurable, Operations[Coroutine[Any, Any, JSONObje
         return self._send(call)
 
     async def _send(self, call: Call) -> JSONObject:
+        if call.file is not None:
+            await asyncio.to_thread(lambda: call.file and call.file.headers)  # reads the file, so not here
         arguments, auth = self._plan.request_arguments(call), self._plan.auth_for(call)
         http = self._http()
         with transport_errors(call, self._plan.base_url):
-            request = http.build_request(**arguments)
+            request = with_file(http.build_request(**arguments), call.file)
             response = await http.send(request, auth=auth)
             for hops in count(1):
                 following = self._plan.follow(request, response, hops)

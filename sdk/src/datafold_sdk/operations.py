@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from ._upload import FileBody
 from .errors import ConfigurationError
 from .keys import KeyMaterial, PrivateKey
 from .refusals import JSONObject
@@ -28,6 +30,7 @@ class Call:
         possession_of: sign with this key in its own name instead of the client's credentials.
         successor: sign with the client's credentials and with this key, for a rotation.
         on_success: told the answer before the caller gets it.
+        file: the body, instead of `json`.
     """
 
     method: str
@@ -39,6 +42,7 @@ class Call:
     possession_of: Credentials | None = None
     successor: Credentials | None = None
     on_success: Callable[[JSONObject], None] | None = None
+    file: FileBody | None = None
 
 
 class Operations(ABC, Generic[R]):
@@ -248,6 +252,10 @@ class Operations(ABC, Generic[R]):
         """State, progress and result of background work that this client started."""
         return self._perform(Call("GET", f"{API}/tasks/{_segment(task_id)}"))
 
+    def cancel_task(self, task_id: str) -> R:
+        """End background work before it is done."""
+        return self._perform(Call("POST", f"{API}/tasks/{_segment(task_id)}/cancel"))
+
     def _own_id(self, client_id: str | None) -> str:
         return client_id if client_id is not None else self._require_credentials().key_id
 
@@ -290,6 +298,24 @@ class SchemaOperations(Generic[R]):
         """A schema with its newest version."""
         return self._perform(Call("GET", _schema(name)))
 
+    def update(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        compatibility: str | None = None,
+        strict_writers_only: bool | None = None,
+        writers: Sequence[str] | None = None,
+    ) -> R:
+        """Change what is given of a schema's settings; `writers` are the client_ids that may write it, too."""
+        body = _without_none(
+            description=description,
+            compatibility=compatibility,
+            strict_writers_only=strict_writers_only,
+            writers=list(writers) if writers is not None else None,
+        )
+        return self._perform(Call("PATCH", _schema(name), json=body))
+
     def delete(self, name: str) -> R:
         """Take a schema out of use; its name stays its owner's."""
         return self._perform(Call("DELETE", _schema(name)))
@@ -302,6 +328,18 @@ class SchemaOperations(Generic[R]):
     def version(self, name: str, number: int, *, format: str | None = None) -> R:  # noqa: A002
         """One version, converted to another format if asked for."""
         return self._perform(Call("GET", _version(name, number), params=_without_none(format=format)))
+
+    def latest(self, name: str) -> R:
+        """The newest version that is served."""
+        return self._perform(Call("GET", f"{_schema(name)}/versions/latest"))
+
+    def referenced_by(self, name: str) -> R:
+        """The registered versions that refer to this schema."""
+        return self._perform(Call("GET", f"{_schema(name)}/referenced-by"))
+
+    def readers(self, name: str) -> R:
+        """Who read which version in the last 30 days; for the owner and its writers."""
+        return self._perform(Call("GET", f"{_schema(name)}/readers"))
 
     def add_version(
         self,
@@ -327,9 +365,18 @@ class SchemaOperations(Generic[R]):
         content: Any = None,
         format: str | None = None,  # noqa: A002 - the API's own word
         mode: str | None = None,
+        policy: str | None = None,
+        against: str | int | None = None,
     ) -> R:
-        """Try a document against the schema's versions without writing anything."""
-        body = _without_none(fields=fields, content=content, format=format, mode=mode)
+        """Try a document against the schema's versions without writing anything.
+
+        Args:
+            mode: the schema's own unless given. policy: exact or lenient; the server's unless given.
+            against: "latest", "in_use" or the number of a version; by default what the mode says.
+        """
+        body = _without_none(
+            fields=fields, content=content, format=format, mode=mode, policy=policy, against=against
+        )
         return self._perform(Call("POST", f"{_schema(name)}/compatibility", json=body))
 
     def validate(self, name: str, number: int, document: Any) -> R:
@@ -340,6 +387,20 @@ class SchemaOperations(Generic[R]):
         """Check several documents against a version."""
         body = {"documents": [*documents]}
         return self._perform(Call("POST", f"{_version(name, number)}/validate", json=body))
+
+    def validate_file(
+        self, name: str, number: int, path: str | PathLike[str], *, media_type: str | None = None
+    ) -> R:
+        """Have a file checked against a version in the background; follow it with `client.task(id)`.
+
+        The file is streamed, however large. It is read once before that, for the digest that is signed.
+
+        Args:
+            path: NDJSON, CSV with a header line or a JSON array; gzipped if the name ends in .gz.
+            media_type: what is inside, where the name does not say it (.ndjson, .jsonl, .csv, .json).
+        """
+        file = FileBody(path, media_type=media_type)
+        return self._perform(Call("POST", f"{_version(name, number)}/validate-file", file=file))
 
     def receipt(self, name: str, number: int) -> R:
         """The proof of who wrote a version, for `verify_receipt`."""

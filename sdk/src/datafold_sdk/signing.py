@@ -13,6 +13,7 @@ import httpx2
 from http_message_signatures import HTTPMessageSignaturesException, HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.httpx2 import adapt_message
 
+from ._upload import FileBody, has_body
 from .challenge import SignatureDemand, component_identity
 from .errors import ConfigurationError, SigningError
 from .keys import ALGORITHMS, KeyMaterial, PrivateKey
@@ -159,12 +160,12 @@ class RequestSigner:
 
     def components(self, request: httpx2.Request, demand: SignatureDemand | None) -> tuple[str, ...]:
         """What to cover: what the server asked for, and never less than the profile requires."""
-        has_body = bool(request.content)
-        required = self.credentials.profile.required(has_body=has_body)
+        body = has_body(request)
+        required = self.credentials.profile.required(has_body=body)
         if demand is None:
             return required
         # A server may list the body's components for calls that happen to have no body.
-        absent = () if has_body else ("content-type", "content-digest")
+        absent = () if body else ("content-type", "content-digest")
         asked = tuple(name for name in demand.components if name not in absent)
         covered = {component_identity(name) for name in asked}
         return asked + tuple(name for name in required if component_identity(name) not in covered)
@@ -201,7 +202,7 @@ class RequestSigner:
                 tag=self.credentials.tag,
                 covered_component_ids=components,
                 append_if_signature_exists=append,
-                body=request.content or None,
+                body=None if isinstance(request.stream, FileBody) else request.content or None,
                 use_existing_digest="content-digest" in request.headers,
             )
         except (HTTPMessageSignaturesException, ValueError, TypeError, KeyError) as exc:

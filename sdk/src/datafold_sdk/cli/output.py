@@ -27,8 +27,12 @@ class Output:
         self.as_json = as_json
 
     def result(self, answer: Any, text: str) -> None:
-        """The answer itself for a script, `text` for a person."""
+        """The answer itself for a script, `text` for a person, with what the server warns of."""
         sys.stdout.write((json.dumps(answer, indent=2) if self.as_json else _printable(text)) + "\n")
+        meta = answer.get("meta") if isinstance(answer, dict) else None
+        warnings = meta.get("warnings") if isinstance(meta, dict) else None
+        for warning in warnings if isinstance(warnings, list) else ():
+            self.note(f"datafold: {warning}")
 
     def note(self, text: str) -> None:
         """Something a person should know, beside the result."""
