@@ -24,7 +24,6 @@ from cryptography.fernet import Fernet
 FEW = 1_000
 APPENDS = 100
 ROUNDS = 9
-CHUNK = 5_000
 
 
 def main() -> None:
@@ -122,31 +121,30 @@ def append_microseconds() -> float:
 
 def fill(until: int) -> None:
     """Events as they look in life, up to `until`."""
-    from django.utils import timezone
-
     from accounts.models import AuditEvent
+    from benchmarks.site.rows import insert_rows
 
-    now, there = timezone.now(), AuditEvent.objects.count()
-    for start in range(there, until, CHUNK):
-        AuditEvent.objects.bulk_create(
-            AuditEvent(
-                created_at=now,
-                actor_kind="client",
-                actor_id=f"client-{number % 997}",
-                actor_label=f"client-{number % 997}",
-                actor_key="k" * 43,
-                action="schema.version.created",
-                target_kind="schema",
-                target_id=str(number % 5003),
-                target_label="orders",
-                before={"status": "available"},
-                after={"number": number, "fingerprint": "f" * 64},
-                reason="because",
-                request_id=f"{number:032x}",
-                address="192.0.2.1",
-            )
-            for number in range(start, min(start + CHUNK, until))
-        )
+    there = AuditEvent.objects.count()
+    insert_rows(
+        AuditEvent,
+        until - there,
+        first=there + 1,
+        id="i",
+        created_at="strftime('%Y-%m-%d %H:%M:%f', 'now')",
+        actor_kind="'client'",
+        actor_id="'client-' || (i % 997)",
+        actor_label="'client-' || (i % 997)",
+        actor_key="printf('%043d', i % 997)",
+        action="'schema.version.created'",
+        target_kind="'schema'",
+        target_id="'' || (i % 5003)",
+        target_label="'orders'",
+        before="""'{"status": "available"}'""",
+        after="""'{"number": ' || i || ', "fingerprint": "' || printf('%064x', i) || '"}'""",
+        reason="'because'",
+        request_id="printf('%032x', i)",
+        address="'192.0.2.1'",
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
     """
     call_command("migrate", verbosity=0, skip_checks=True)
     User.objects.create_user(operator, is_staff=True).groups.add(Group.objects.get(name="manager"))
-    _insert(
+    insert_rows(
         Client,
         keys,
         id="i",
@@ -37,7 +37,7 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
         created_at=LONG_AGO,
         updated_at=LONG_AGO,
     )
-    _insert(
+    insert_rows(
         Key,
         keys,
         id="printf('%032x', i)",
@@ -52,7 +52,7 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
         decided_at=LONG_AGO,
         last_used_at=f"CASE WHEN i % 3 = 0 THEN NULL ELSE {LONG_AGO} END",
     )
-    _insert(
+    insert_rows(
         AuditEvent,
         2 * keys,
         id="i",
@@ -64,7 +64,7 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
         target_kind="'key'",
         target_id="printf('%032x', i)",
     )
-    _insert(
+    insert_rows(
         KeyUsage,
         counters,
         id="i",
@@ -74,8 +74,12 @@ def fill(*, keys: int, counters: int, operator: str) -> None:
     )
 
 
-def _insert(model: type[Model], how_many: int, /, **expressions: str) -> None:
-    """`how_many` rows; `expressions` are SQL over the number i, by column. The rest are the model's defaults."""
+def insert_rows(model: type[Model], how_many: int, /, *, first: int = 1, **expressions: str) -> None:
+    """`how_many` rows, numbered i from `first`.
+
+    Args:
+        expressions: SQL over i, by column; the other columns get the model's defaults.
+    """
     columns: dict[str, str] = {
         field.column: expressions.get(field.column)
         or ("NULL" if field.null else _literal(field.get_default()))
@@ -84,10 +88,10 @@ def _insert(model: type[Model], how_many: int, /, **expressions: str) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < %s) "
+            "WITH RECURSIVE numbers(i) AS (SELECT %s UNION ALL SELECT i + 1 FROM numbers WHERE i < %s) "
             f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "
             f"SELECT {', '.join(columns.values()).replace('%', '%%')} FROM numbers",
-            [how_many],
+            [first, first + how_many - 1],
         )
 
 

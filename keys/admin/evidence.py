@@ -62,7 +62,8 @@ def lookalikes_of(clients: Sequence[Client]) -> dict[int, list[Client]]:
     by_skeleton: dict[str, list[Client]] = defaultdict(list)
     for column in ("skeleton", "name_skeleton"):
         # Without an order: for the first 500 in the model's own a database may rather read the whole table.
-        for client in Client.objects.filter(**{f"{column}__in": pool}).order_by()[:500]:
+        alike = Client.objects.filter(**{f"{column}__in": pool}).order_by()
+        for client in alike.only("client_id", "name", "created_at", column)[:500]:
             by_skeleton[getattr(client, column)].append(client)
     found: dict[int, list[Client]] = {}
     for pk, skeletons in wanted.items():

@@ -100,7 +100,9 @@ def version_panels(request: HttpRequest, version: SchemaVersion) -> dict[str, An
         "proof": proof,
         "tag": VERDICT_TAGS[proof.verdict],
         "served": access.is_served(version),
-        "may_approve": version.approved_at is None and request.user.has_perm("schemas.approve_schema"),
+        "may_approve": version.approved_at is None
+        and version.schema.versions_need_approval
+        and request.user.has_perm("schemas.approve_schema"),
         "content": text[:MAX_SHOWN],
         "cut": len(text) > MAX_SHOWN,
         "previous": version.schema.versions.filter(number__lt=version.number).first(),

@@ -159,6 +159,7 @@ class _Scanner:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig" if start == 0 else "utf-8")("strict")
         self._parse = json.JSONDecoder().raw_decode
         self._text = ""
+        self._is_ascii = True
         self._at = 0
         self._ended = False
 
@@ -172,7 +173,8 @@ class _Scanner:
                 return ""
 
     def take(self) -> None:
-        self._move(self._at + 1)
+        self.offset += 1  # a mark is one byte
+        self._at += 1
 
     def expect(self, mark: str) -> None:
         if self.peek() != mark:
@@ -214,8 +216,7 @@ class _Scanner:
         return UnreadableFileError(f"At byte {self.offset} the file should have {expected}.")
 
     def _move(self, at: int) -> None:
-        passed = self._text[self._at : at]
-        self.offset += len(passed) if passed.isascii() else len(passed.encode())
+        self.offset += at - self._at if self._is_ascii else len(self._text[self._at : at].encode())
         self._at = at
 
     def _fill(self, need: int) -> bool:
@@ -232,6 +233,7 @@ class _Scanner:
         if before == 0 and not self._text and piece.startswith(_BOM):
             self.offset = 3
         self._text = self._text[self._at :] + text
+        self._is_ascii = self._text.isascii()
         self._at = 0
         return True
 

@@ -235,7 +235,7 @@ def test_a_validated_file_is_shown_with_its_report(
     assert report in shown
     assert "record 1, <code>/id</code>" in shown
     assert "<b>" not in shown.partition("record 1")[2][:200]
-    answer = auditor.get(report)
+    answer: Any = auditor.get(report)
     assert "attachment" in answer["Content-Disposition"]
     assert json.loads(b"".join(answer.streaming_content))["record"] == 1
     dashboard = auditor.get(reverse("admin:index")).content.decode()

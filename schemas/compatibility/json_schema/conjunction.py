@@ -10,12 +10,18 @@ from functools import cached_property
 from math import ceil, floor, lcm
 from typing import Any, Final
 
-from schemas.compatibility.json_schema.document import Atom, synthetic
+from schemas.compatibility.json_schema.atoms import (
+    NUMERIC,
+    TYPE_ATOMS,
+    exact,
+    is_never,
+    property_atoms,
+    spelt_out,
+)
+from schemas.compatibility.json_schema.document import Atom
 from schemas.compatibility.limits import MAX_FINITE
-from schemas.formats.patterns import pattern_matches
 
 TYPES: Final = frozenset({"null", "boolean", "integer", "fraction", "string", "array", "object"})
-NUMERIC: Final = frozenset({"integer", "fraction"})
 INFINITE: Final = 10**18
 """Stands for "no upper bound" of a count."""
 
@@ -101,10 +107,10 @@ class Conjunction:
     def types(self) -> frozenset[str]:
         types = TYPES
         for listed in self._each("type"):
-            types &= _spelt_out(listed)
+            types &= spelt_out(listed)
         for atom in self.denied:
             if set(atom.keywords) == {"type"}:
-                types -= _spelt_out(atom.keywords["type"])
+                types -= spelt_out(atom.keywords["type"])
         multiple = self.multiple
         return types - {"fraction"} if multiple is not None and multiple.denominator == 1 else types
 
@@ -359,49 +365,9 @@ class Conjunction:
         return [int(low[0] + grid * index) for index in range(count + 1)]
 
 
-def property_atoms(part: Atom, name: str) -> list[Atom]:
-    """What one part says about the property `name`."""
-    keywords = part.keywords
-    found = []
-    if name in keywords.get("properties", ()):
-        found.append(keywords["properties"][name])
-    for pattern, entry in keywords.get("patternProperties", {}).items():
-        if pattern_matches(pattern, name):
-            found.append(entry)
-    if not found and "additionalProperties" in keywords:
-        found.append(keywords["additionalProperties"])
-    return found
-
-
-def is_never(atom: Atom) -> bool:
-    """Whether the subschema plainly admits nothing."""
-    return atom.schema is False or atom.schema == {"not": {}} or atom.schema == {"not": True}
-
-
-def is_anything(atom: Atom) -> bool:
-    """Whether the subschema plainly admits everything."""
-    return not atom.keywords
-
-
-def exact(value: Any) -> Fraction:
-    """A JSON number as it was written, not as the nearest binary fraction."""
-    return Fraction(value) if isinstance(value, int) else Fraction(str(value))
-
-
-def _spelt_out(listed: list[str]) -> frozenset[str]:
-    return (frozenset(listed) - {"number"}) | NUMERIC if "number" in listed else frozenset(listed)
-
-
 def _only(branches: list[Atom], index: int) -> Conjunction:
     """One branch and, where they are few, none of the others."""
     if len(branches) > MAX_DENIED:
         return Conjunction.of(branches[index])
     others = ((branch, True) for position, branch in enumerate(branches) if position != index)
     return Conjunction((branches[index], False), *others)
-
-
-TYPE_ATOMS: Final = {
-    name: synthetic({"type": name}) for name in ("null", "boolean", "number", "string", "array", "object")
-}
-ANYTHING: Final = synthetic({})
-STRING: Final = TYPE_ATOMS["string"]

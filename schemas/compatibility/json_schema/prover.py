@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from schemas.compatibility.json_schema import rules
-from schemas.compatibility.json_schema.conjunction import NUMERIC, Conjunction
+from schemas.compatibility.json_schema.atoms import NUMERIC
+from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import Atom, Document
 from schemas.compatibility.limits import MAX_NESTING, Budget
 from schemas.compatibility.report import CompatibilityLimit, Policy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from schemas.compatibility.json_schema.conjunction import NUMERIC, Conjunction
+from schemas.compatibility.json_schema.atoms import NUMERIC
+from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.rules_array import array_findings
 from schemas.compatibility.json_schema.rules_logic import logic_findings
 from schemas.compatibility.json_schema.rules_object import object_findings

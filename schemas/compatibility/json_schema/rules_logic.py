@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from schemas.compatibility.json_schema.conjunction import NUMERIC, Conjunction
+from schemas.compatibility.json_schema.atoms import NUMERIC
+from schemas.compatibility.json_schema.conjunction import Conjunction
 
 if TYPE_CHECKING:
     from schemas.compatibility.json_schema.document import Atom

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from schemas.compatibility.json_schema.conjunction import (
-    STRING,
-    Conjunction,
-    is_anything,
-    is_never,
-    property_atoms,
-)
+from schemas.compatibility.json_schema.atoms import STRING, is_anything, is_never, property_atoms
+from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import having
 from schemas.compatibility.json_schema.regex import are_disjoint, example
 from schemas.formats.patterns import pattern_matches

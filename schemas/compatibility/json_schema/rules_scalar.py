@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from schemas.compatibility.json_schema.conjunction import exact
+from schemas.compatibility.json_schema.atoms import exact
 from schemas.compatibility.json_schema.regex import matches_everything
 from schemas.formats.problems import shown
 

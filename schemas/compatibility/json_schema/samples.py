@@ -9,7 +9,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, Final
 
-from schemas.compatibility.json_schema.conjunction import Conjunction, property_atoms
+from schemas.compatibility.json_schema.atoms import property_atoms
+from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import Atom
 from schemas.compatibility.json_schema.regex import example
 from schemas.compatibility.limits import Budget
