@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -146,6 +147,13 @@ class _OriginalFields(WireFields):
         if name in ("host", "content-length", "transfer-encoding"):
             return self._own[name]
         return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """`WireFields.get` looks into the environ directly, which would pass by the three fields above."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
     def __iter__(self) -> Iterator[str]:
         yield from self._own
