@@ -24,6 +24,7 @@ from cryptography.fernet import Fernet
 FEW = 1_000
 APPENDS = 100
 ROUNDS = 9
+CHUNK = 250_000
 
 
 def main() -> None:
@@ -120,15 +121,26 @@ def append_microseconds() -> float:
 
 
 def fill(until: int) -> None:
-    """Events as they look in life, up to `until`."""
+    """Events as they look in life, up to `until`; and everything in the file, nothing left in the write-ahead log."""
+    from django.db import connection
+
+    from accounts.models import AuditEvent
+
+    there = AuditEvent.objects.count()
+    for start in range(there, until, CHUNK):
+        insert_events(start + 1, min(CHUNK, until - start))
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def insert_events(first: int, how_many: int) -> None:
     from accounts.models import AuditEvent
     from benchmarks.site.rows import insert_rows
 
-    there = AuditEvent.objects.count()
     insert_rows(
         AuditEvent,
-        until - there,
-        first=there + 1,
+        how_many,
+        first=first,
         id="i",
         created_at="strftime('%Y-%m-%d %H:%M:%f', 'now')",
         actor_kind="'client'",
