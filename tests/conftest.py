@@ -176,8 +176,10 @@ def datafold_server(start_server: Callable[..., DataFoldServer]) -> DataFoldServ
 # --- Browser ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium of the module's own: while Playwright's synchronous API is open it keeps an event loop
+    running in this thread, in which no asynchronous test of another module could run."""
     from tests.support import browser as support
 
     if support.chromium_path() is None:
