@@ -14,11 +14,11 @@ export PIP_ROOT_USER_ACTION := ignore
 # Set PYTHON to choose the interpreter that makes the virtual environment.
 PYTHON ?=
 
-# One worker for each stack: tests that touch a database or a server run on both, side by side; the
-# workers share the others (tests/conftest.py).
+# Tests that touch a database or a server run on both stacks, the others once: two workers for each
+# stack share them (tests/conftest.py). They wait for servers most of the time, so a core has two.
 STACKS := --dist each \
-	--tx popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=sqlite \
-	--tx popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=postgres
+	--tx 2*popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=sqlite \
+	--tx 2*popen//env:DATAFOLD_TEST_SHARED=1//env:DATAFOLD_TEST_STACK=postgres
 TESTS ?= tests
 
 # The settings that `make check` judges as an installation in earnest; nothing here is a real secret.

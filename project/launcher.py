@@ -60,7 +60,9 @@ def manage(arguments: list[str]) -> None:
 
 def launch() -> None:
     """Prepare, start, show, and serve until a signal says otherwise."""
-    signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+    # SIGINT by name as well: a shell script starts what it puts into the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _as_keyboard_interrupt)
     address = prepare_environment()
     refuse_taken_port(*address)
     prepare_data()

@@ -452,9 +452,10 @@ FORMAT_MODULE_PATH = ["project.formats"]
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT: Path = BASE_DIR / env.str("STATIC_ROOT", str(DATA_DIR / "static"))
+# In development files are found when they are asked for; else once, at the start.
 WHITENOISE_USE_FINDERS: bool = DATAFOLD_DEVELOPMENT
+WHITENOISE_AUTOREFRESH: bool = DATAFOLD_DEVELOPMENT
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -1,14 +1,13 @@
 """The stack that the tests run on, and the fixtures that all of them share.
 
 `python -m pytest tests/keys` tests on SQLite, `DATAFOLD_TEST_STACK=postgres python -m pytest …` on
-PostgreSQL and Redis. `make test` runs one worker for each, side by side: tests that touch a
+PostgreSQL and Redis. `make test` runs workers for each, side by side: tests that touch a
 database or a server run on both, the others once.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,19 +34,37 @@ def pytest_report_header() -> str:
     return f"stack: {current_stack()}" if not IS_WORKER else ""
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a worker of `make test`, leave out the tests that the other worker runs for both."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """On a worker of `make test`, pass over, without a report, what another worker has taken.
+
+    A module is taken as a whole, once for each stack that it depends on, by whoever comes to it first;
+    so nobody waits for the worker that happened to get the slow ones.
+    """
     if "DATAFOLD_TEST_SHARED" not in os.environ:
-        return
-    mine = list(Stack).index(current_stack())
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        share = zlib.crc32(item.nodeid.partition("::")[0].encode()) % len(Stack)
-        (kept if depends_on_stack(item) or share == mine else left_out).append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=left_out)
+        return None
+    if not _is_mine(item):
+        return True
+    # Fixtures are torn down by what comes next, and that is the next one that is not passed over.
+    items = item.session.items
+    nextitem = next(filter(_is_mine, items[items.index(item) + 1 :]), None)
+    runner: Any = item.config.pluginmanager.get_plugin("runner")
+    return bool(runner.pytest_runtest_protocol(item, nextitem))
+
+
+_mine: dict[str, bool] = {}
+
+
+def _is_mine(item: pytest.Item) -> bool:
+    module = item.nodeid.partition("::")[0].replace("/", ".")
+    share = f"{module}@{current_stack() if depends_on_stack(item) else 'any'}"
+    if share not in _mine:
+        try:
+            (run_folder() / share).touch(exist_ok=False)
+            _mine[share] = True
+        except FileExistsError:
+            _mine[share] = False
+    return _mine[share]
 
 
 def depends_on_stack(item: pytest.Item) -> bool:
@@ -163,6 +180,8 @@ def start_server() -> Iterator[Callable[..., DataFoldServer]]:
         return servers[-1]
 
     yield start
+    for server in servers:
+        server.terminate()
     for server in servers:
         server.stop()
 

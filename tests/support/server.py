@@ -30,7 +30,7 @@ class DataFoldServer:
         inherited = {name: value for name, value in os.environ.items() if name not in server_variables()}
         self.environment = {
             **inherited,
-            **stack_environment(name),
+            **stack_environment(name, migrated="DATABASE_URL" not in variables),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WORKERS": "2",
@@ -38,7 +38,8 @@ class DataFoldServer:
             **variables,
         }
         self.log = Path(self.environment["DATA_DIR"]) / "server.log"
-        self.manage("migrate", "--verbosity=0")
+        if "DATABASE_URL" in variables:
+            self.manage("migrate", "--verbosity=0")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
@@ -69,8 +70,12 @@ class DataFoldServer:
             assert result.returncode == 0, f"manage.py {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
         return result
 
-    def stop(self) -> None:
+    def terminate(self) -> None:
+        """Ask it to end, without waiting."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        self.terminate()
         try:
             self._process.wait(timeout=15)
         except subprocess.TimeoutExpired:

@@ -61,13 +61,13 @@ def running_services(run: Path) -> Services:
         return services
 
 
-def create_database(run: Path, name: str) -> str:
-    """A new, empty PostgreSQL database and its URL."""
+def create_database(run: Path, name: str, *, template: str = "template1") -> str:
+    """A new PostgreSQL database, empty or a copy of `template`, and its URL."""
     import psycopg
 
     services = running_services(run)
     with psycopg.connect(host=services.postgres_socket, user="postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return services.database_url(name)
 
 

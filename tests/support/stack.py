@@ -9,8 +9,12 @@ from __future__ import annotations
 import ast
 import atexit
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from tests.support.services import create_database, stop_services, take_redis_database
@@ -63,11 +67,12 @@ def read_variables(path: Path) -> set[str]:
     }
 
 
-def stack_environment(name: str) -> dict[str, str]:
-    """The variables of a server of its own on this process's stack, with an empty database.
+def stack_environment(name: str, *, migrated: bool = False) -> dict[str, str]:
+    """The variables of a server of its own on this process's stack, with a database of its own.
 
     Args:
-        name: unique in the test run; names the database.
+        name: names the folder and the database.
+        migrated: the database has been migrated; else it is empty.
     """
     folder = new_folder(f"{name}-")
     (folder / "static").mkdir()
@@ -83,13 +88,34 @@ def stack_environment(name: str) -> dict[str, str]:
         "DATAFOLD_FAILURE_RATE": "100000/minute",
     }
     if current_stack() is Stack.POSTGRES:
-        environment["DATABASE_URL"] = create_database(run_folder(), f"{name}_{folder.name[-8:]}")
+        environment["DATABASE_URL"] = create_database(
+            run_folder(),
+            f"{name}_{folder.name[-8:]}",
+            template=_migrated_template() if migrated else "template1",
+        )
         environment["REDIS_URL"] = take_redis_database(run_folder())
     else:
         # Spelled out, or a developer's .env file would fill them in.
         environment["DATABASE_URL"] = f"sqlite:///{folder / 'datafold.sqlite3'}"
         environment["REDIS_URL"] = ""
+        if migrated:
+            shutil.copy(_migrated_template(), folder / "datafold.sqlite3")
     return environment
+
+
+@cache
+def _migrated_template() -> str:
+    """The database that servers start with a copy of, its name or file: a copy is made in no time."""
+    environment = stack_environment("template")
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        check=True,
+    )
+    if current_stack() is Stack.POSTGRES:
+        return environment["DATABASE_URL"].rpartition("/")[2]
+    return f"{environment['DATA_DIR']}/datafold.sqlite3"
 
 
 def enter_stack() -> None:
@@ -98,6 +124,8 @@ def enter_stack() -> None:
 
     for name in server_variables():
         os.environ.pop(name, None)
+    # Servers and commands would compile all modules again at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(
         stack_environment("unit"), DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="WARNING"
     )
