@@ -34,7 +34,7 @@ def signer(server: DataFoldServer) -> Signer:
     server.manage("approve_key", signer.key_id, "--profile", PROFILE)
     body = {"name": "orders", "fields": FIELDS}
     covered = (*COVERED, "content-type", "content-digest")
-    assert_granted(caller.signed(signer, "POST", "/api/v1/schemas", body, covered=covered))
+    assert_granted(caller.signed(signer, "POST", "/api/v1/schemas", body, covered=covered), 201)
     caller.close()
     server.manage("seal_audit_log")
     return signer
