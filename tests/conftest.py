@@ -8,13 +8,14 @@ database or a server run on both, the others once.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.stack import PROJECT, Stack, current_stack, enter_stack, new_folder, run_folder
+from tests.support.stack import PROJECT, Stack, current_stack, enter_stack, migrated_template, new_folder, run_folder
 
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 run_folder()  # first, so that xdist's workers inherit it
@@ -98,12 +99,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """SQLite in a file: tests with threads need the locking that a real database has."""
+    """A copy of the migrated database; on SQLite in a file, since tests with threads need real locking."""
     from django.db import connections
 
-    settings = connections["default"].settings_dict
+    test = connections["default"].settings_dict["TEST"]
     if current_stack() is Stack.SQLITE:
-        settings["TEST"]["NAME"] = str(new_folder("unit-") / "test.sqlite3")
+        test["NAME"] = str(new_folder("unit-") / "test.sqlite3")
+        shutil.copy(migrated_template(), test["NAME"])
+    else:
+        test["TEMPLATE"] = migrated_template()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """True: else pytest-django throws the copy away and migrates anew. It ends with the test run's folder."""
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ class Services:
 
 def running_services(run: Path) -> Services:
     """The services of the test run that lives in the folder `run`, started if they are not up yet."""
-    with _locked(run / "services.lock"):
+    with locked(run / "services.lock"):
         record = run / "services.json"
         if record.exists():
             return Services(**json.loads(record.read_text()))
@@ -74,7 +74,7 @@ def create_database(run: Path, name: str, *, template: str = "template1") -> str
 def take_redis_database(run: Path) -> str:
     """The URL of a Redis database that nobody else in this test run uses."""
     services = running_services(run)
-    with _locked(run / "services.lock"):
+    with locked(run / "services.lock"):
         counter = run / "redis_databases"
         number = int(counter.read_text()) if counter.exists() else 0
         counter.write_text(str(number + 1))
@@ -226,7 +226,7 @@ def _terminate(pid: int) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 
-from tests.support.services import create_database, stop_services, take_redis_database
+from tests.support.services import create_database, locked, stop_services, take_redis_database
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +90,7 @@ def stack_environment(name: str, *, migrated: bool = False) -> dict[str, str]:
         environment["DATABASE_URL"] = create_database(
             run_folder(),
             f"{name}_{folder.name[-8:]}",
-            template=_migrated_template() if migrated else "template1",
+            template=migrated_template() if migrated else "template1",
         )
         environment["REDIS_URL"] = take_redis_database(run_folder())
     else:
@@ -99,23 +98,29 @@ def stack_environment(name: str, *, migrated: bool = False) -> dict[str, str]:
         environment["DATABASE_URL"] = f"sqlite:///{folder / 'datafold.sqlite3'}"
         environment["REDIS_URL"] = ""
         if migrated:
-            shutil.copy(_migrated_template(), folder / "datafold.sqlite3")
+            shutil.copy(migrated_template(), folder / "datafold.sqlite3")
     return environment
 
 
-@cache
-def _migrated_template() -> str:
-    """The database that servers start with a copy of, its name or file: a copy is made in no time."""
-    environment = stack_environment("template")
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        check=True,
-    )
-    if current_stack() is Stack.POSTGRES:
-        return environment["DATABASE_URL"].rpartition("/")[2]
-    return f"{environment['DATA_DIR']}/datafold.sqlite3"
+def migrated_template() -> str:
+    """The database that others start as a copy of, its name or file: a copy is made in no time.
+
+    The first process of the test run that asks makes it.
+    """
+    with locked(run_folder() / f"template-{current_stack()}.lock"):
+        record = run_folder() / f"template-{current_stack()}"
+        if not record.exists():
+            environment = stack_environment("template")
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                cwd=PROJECT,
+                env={**os.environ, **environment},
+                check=True,
+            )
+            name = environment["DATABASE_URL"].rpartition("/")[2]
+            file = f"{environment['DATA_DIR']}/datafold.sqlite3"
+            record.write_text(name if current_stack() is Stack.POSTGRES else file)
+        return record.read_text()
 
 
 def enter_stack() -> None:
