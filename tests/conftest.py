@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.stack import PROJECT, Stack, current_stack, enter_stack, migrated_template, new_folder, run_folder
+from tests.support.stack import (
+    PROJECT,
+    Stack,
+    current_stack,
+    enter_stack,
+    migrated_template,
+    new_folder,
+    run_folder,
+)
 
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 run_folder()  # first, so that xdist's workers inherit it
