@@ -32,7 +32,8 @@ class Command(DataFoldCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         names = options["names"] or list(jobs.JOBS)
         if options["every"] is None:
-            failed = self._round(names, as_json=options["as_json"])
+            results, failed = self._round(names)
+            self._report(results, as_json=options["as_json"])
             if failed:
                 raise CommandError(f"Failed: {', '.join(failed)}. The log says why; the other jobs ran.")
             return
@@ -44,7 +45,9 @@ class Command(DataFoldCommand):
             close_old_connections()
             started = time.monotonic()
             ready = [name for name in names if due[name] <= started]
-            failed = self._round(ready, as_json=options["as_json"])
+            results, failed = self._round(ready)
+            if did := {name: counts for name, counts in results.items() if any(counts.values())}:
+                self._report(did, as_json=options["as_json"])
             due.update(
                 {
                     name: started + jobs.JOBS[name].every.total_seconds()
@@ -54,20 +57,24 @@ class Command(DataFoldCommand):
             )
             stop.wait(options["every"])
 
-    def _round(self, names: list[str], *, as_json: bool) -> list[str]:
-        """One run of each job; a job that fails does not keep the others from running."""
-        results: dict[str, Any] = {}
+    def _round(self, names: list[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """One run of each job: what each counted, and which failed, which keeps no other from running."""
+        results: dict[str, dict[str, Any]] = {}
+        failed: list[str] = []
         for name in names:
             try:
                 results[name] = dict(jobs.run(name))
             except Exception as error:  # noqa: BLE001  whatever it is, the other jobs are still due
+                failed.append(name)
                 results[name] = {"error": f"{type(error).__name__}: {error}"}
                 self.stderr.write(f"{name}: {results[name]['error']}")
+        return results, failed
+
+    def _report(self, results: dict[str, dict[str, Any]], *, as_json: bool) -> None:
         if as_json:
             self.print_json(results)
-        else:
-            for name, counts in results.items():
-                if "error" not in counts:
-                    did = ", ".join(f"{what} {count}" for what, count in counts.items() if count)
-                    self.stdout.write(f"{name}: {did or 'nothing due'}")
-        return [name for name, counts in results.items() if "error" in counts]
+            return
+        for name, counts in results.items():
+            if "error" not in counts:
+                did = ", ".join(f"{what} {count}" for what, count in counts.items() if count)
+                self.stdout.write(f"{name}: {did or 'nothing due'}")
