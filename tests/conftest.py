@@ -86,8 +86,8 @@ def depends_on_stack(item: pytest.Item) -> bool:
         return True
     if case is not None and issubclass(case, SimpleTestCase):
         return False
-    if item.get_closest_marker("each_stack"):
-        return True
+    if item.get_closest_marker("each_stack") or item.get_closest_marker("skipif"):
+        return True  # what one stack skips the other may run
     fixtures = set(getattr(item, "fixturenames", ()))
     return item.get_closest_marker("django_db") is not None or bool(fixtures & STACK_FIXTURES)
 

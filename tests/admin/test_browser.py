@@ -19,6 +19,8 @@ PASSWORD = "correct horse battery staple"
 MAKE_OPERATOR = f"""
 from django.contrib.auth.models import Group
 from accounts.models import User
+
+pytestmark = pytest.mark.one_stack
 user, new = User.objects.get_or_create(username="browser-mara", defaults={{"is_staff": True}})
 user.set_password({PASSWORD!r}); user.save(); user.groups.set(Group.objects.filter(name="manager"))
 """

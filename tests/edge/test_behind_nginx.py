@@ -16,6 +16,8 @@ from tests.support.signing import Signer
 from tests.support.stack import new_folder
 from tests.support.wire import Caller, assert_granted, assert_refused
 
+pytestmark = pytest.mark.one_stack
+
 LetIn = Callable[[DataFoldServer, str], Signer]
 FORGED = {
     "X-Forwarded-For": "203.0.113.66",

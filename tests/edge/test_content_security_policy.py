@@ -10,6 +10,8 @@ from tests.support.server import DataFoldServer
 from tests.support.signing import Signer
 from tests.support.wire import Caller
 
+pytestmark = pytest.mark.one_stack
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 

@@ -13,6 +13,8 @@ import pytest
 from tests.support.server import DataFoldServer
 from tests.support.stack import PROJECT, server_variables
 
+pytestmark = pytest.mark.one_stack
+
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

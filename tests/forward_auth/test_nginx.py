@@ -25,9 +25,10 @@ from tests.support.signing import SignedRequest, Signer
 from tests.support.stack import PROJECT, new_folder
 
 NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else None)
-pytestmark = pytest.mark.skipif(
-    NGINX is None, reason="no nginx on this machine: install the distribution's package"
-)
+pytestmark = [
+    pytest.mark.one_stack,
+    pytest.mark.skipif(NGINX is None, reason="no nginx on this machine: install the distribution's package"),
+]
 HOST = "app.example.com"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.operators.support import totp
 
+pytestmark = pytest.mark.one_stack
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 

@@ -18,6 +18,8 @@ from tests.support.signing import Signer
 from tests.support.stack import PROJECT
 from tests.verification.wire import register
 
+pytestmark = pytest.mark.one_stack
+
 SOURCES = Path(__file__).parent / "js"
 CACHE = PROJECT / ".data" / "javascript"
 
