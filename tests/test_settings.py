@@ -134,3 +134,14 @@ def test_seed_settings_mean_what_they_mean_there() -> None:
         "(True, '0.0.0.0', 9000, 'https://api.datafold.com', 'your-production-client-id', True, False, False, 60, "
         "10, 'DEBUG', 'text')"
     )
+
+
+def test_a_command_without_settings_says_where_they_come_from() -> None:
+    bare = {name: value for name, value in os.environ.items() if name not in server_variables()}
+    result = subprocess.run(
+        [sys.executable, "manage.py", "list_keys"], cwd=PROJECT, env=bare, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "SECRET_KEY" in result.stderr
+    assert ".env.example" in result.stderr
+    assert "Traceback" not in result.stderr
