@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.conf import settings
 
 from keys.directory import ClientRecord, KeyRecord
@@ -10,6 +12,8 @@ from keys.httpsig import PROFILES, Policy, UnverifiedSignature
 from keys.replay import Outcome, Spend, Spent, replay_store
 from keys.replay.database import WINDOW_SECONDS
 from project.ratelimit import Quota, note_quota
+
+log = logging.getLogger(__name__)
 
 # Nonces are remembered as if every client had the widest profile: one whose profile is widened must not
 # find its older signatures fresh again, with their nonces forgotten.
@@ -70,6 +74,14 @@ def refuse_unless_fresh(spent: Spent) -> None:
             f"The client is over its limit of {spent.limit} requests per minute. Try again in {spent.reset} s.",
             retry_after=spent.reset,
             limit=spent.limit,
+        )
+    if spent.outcome is Outcome.CLOCK_WRONG:
+        log.error("a clock is wrong: this server's, or that of the store of used nonces")
+        raise ReplayCheckUnavailable(
+            "The clock of this server and that of its memory of used nonces differ, so a replay cannot be ruled out. "
+            "Sign the request again and send it once more: another server may answer. The operators have to set the "
+            "clock right.",
+            retry_after=1,
         )
     wait = spent.reset or 1
     raise ReplayCheckUnavailable(

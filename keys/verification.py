@@ -222,7 +222,7 @@ def _reload(claim: _Claim) -> ClientRecord:
     client = directory().reload(keyid)
     if client is None:
         raise _client_not_found(keyid)
-    replay_store().recall(client.client_id, client.epoch, claim.now)
+    replay_store().recall(client.client_id, client.epoch)
     return client
 
 

@@ -9,23 +9,25 @@ from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
+from django.db.models.functions import Now
 
 from accounts.jobs import Counts
 from keys.models import HourTotal, KeyUsage, RateCounter, Refusal, RefusalCount, SpentNonce
 
 BATCH = 1000
+NONCE_MARGIN = timedelta(minutes=1)
 KEEP_FAILED_LOGINS = timedelta(days=1)
 
 
 def purge_replay_memory(now: datetime) -> Counts:
     """Nonces that no fresh signature can carry any more, and rates of windows long over.
 
-    A minute later than need be: another machine's clock may be behind this one's.
+    Nonces by the database's clock, which judges them (`keys.replay.database`), and not by a worker's.
     """
-    late = now - timedelta(minutes=1)
+    forgettable = SpentNonce.objects.filter(expires_at__lt=Now() - NONCE_MARGIN)
     return {
-        "nonces": delete_in_batches(SpentNonce.objects.filter(expires_at__lt=late)),
-        "rates": delete_in_batches(RateCounter.objects.filter(window__lt=int(late.timestamp()) - 86_400)),
+        "nonces": delete_in_batches(forgettable),
+        "rates": delete_in_batches(RateCounter.objects.filter(window__lt=int(now.timestamp()) - 86_400)),
     }
 
 

@@ -12,8 +12,8 @@ from keys.errors import ReplayCheckUnavailable
 
 log = logging.getLogger(__name__)
 
-# How far apart the clocks of two of our own machines may be, in seconds. It widens every rule that
-# compares a moment noted by one machine with a signature accepted by another.
+# How far a server's clock may be ahead of its store's, in seconds, before what it takes is refused. It
+# widens every rule that compares a moment noted by one machine with a signature accepted by another.
 CLOCK_MARGIN = 1.0
 
 
@@ -30,6 +30,8 @@ class Outcome(Enum):
     """Signed before the store's memory of this client began: a replay cannot be ruled out."""
     RATE_LIMITED = 5
     """The client is over its rate; nothing was spent."""
+    CLOCK_WRONG = 6
+    """By the store's clock it is signed in the future, or may be forgotten already; nothing was spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,6 @@ class ReplayStore(Protocol):
         """Announce a client that has just come to be, so that all its nonces are known here."""
         ...
 
-    def recall(self, client_id: str, epoch: int, now: float) -> None:
+    def recall(self, client_id: str, epoch: int) -> None:
         """Bring the store up to `epoch`, as just read from the database. Memory that it lost begins anew."""
         ...

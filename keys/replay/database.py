@@ -12,12 +12,16 @@ from django.db.models import F
 from accounts.models import Client
 from keys.models import Key, KeyUsage, RateCounter, SpentNonce
 from keys.replay.base import Outcome, Spend, Spent, unavailable
+from project.db.clock import unix_now_sql
 
 WINDOW_SECONDS = 60
 
 
 class DatabaseReplayStore:
-    """The unique constraint on (client, nonce) is the check; the client's row holds the epoch."""
+    """The unique constraint on (client, nonce) is the check; the client's row holds the epoch.
+
+    The database's clock alone says until when a nonce is remembered, as `keys.jobs.purge` forgets by it.
+    """
 
     def spend(self, spend: Spend) -> Spent:
         with _unavailable_without_database(), transaction.atomic():
@@ -25,7 +29,7 @@ class DatabaseReplayStore:
                 return Spent(Outcome.STALE)
             # The nonce comes before the rate, so that replays do not use up the client's rate.
             if spend.nonce and not _remember_nonce(spend):
-                return Spent(Outcome.REPLAYED)
+                return Spent(Outcome.REPLAYED if _is_remembered(spend) else Outcome.CLOCK_WRONG)
             window = int(spend.now // WINDOW_SECONDS) * WINDOW_SECONDS
             reset = int(window + WINDOW_SECONDS - spend.now) + 1
             count = count_in_window(f"client:{spend.client_id}", window)
@@ -45,7 +49,7 @@ class DatabaseReplayStore:
     def announce_new(self, client_id: str, epoch: int) -> None:
         """Nothing to do."""
 
-    def recall(self, client_id: str, epoch: int, now: float) -> None:
+    def recall(self, client_id: str, epoch: int) -> None:
         """Nothing to do: this store forgets nothing."""
 
 
@@ -65,11 +69,20 @@ def _remember_nonce(spend: Spend) -> bool:
     table = connection.ops.quote_name(SpentNonce._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (client_id, nonce, expires_at) VALUES (%s, %s, %s) "  # noqa: S608
-            "ON CONFLICT DO NOTHING",
-            [spend.client_id, spend.nonce, datetime.fromtimestamp(spend.remember_until, UTC)],
+            f"INSERT INTO {table} (client_id, nonce, expires_at) SELECT %s, %s, %s "
+            f"WHERE %s > {unix_now_sql()} ON CONFLICT DO NOTHING",
+            [
+                spend.client_id,
+                spend.nonce,
+                datetime.fromtimestamp(spend.remember_until, UTC),
+                spend.remember_until,
+            ],
         )
         return bool(cursor.rowcount == 1)
+
+
+def _is_remembered(spend: Spend) -> bool:
+    return SpentNonce.objects.filter(client_id=spend.client_id, nonce=spend.nonce).exists()
 
 
 def _forget_nonce(spend: Spend) -> None:

@@ -7,6 +7,8 @@ on stragglers for as long. What a straggler accepted in the old store was signed
 
 A worker that is paused for longer than its lease, between looking at it and spending a nonce, is caught
 afterwards: an answer counts only if the lease still holds when it has arrived (`Leases.confirms`).
+
+The database's clock is the one by which all this is judged, because the workers' own may be wrong.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from django.db.models import F
 
 from keys.models import ReplayMode, ReplayStoreName
 from keys.replay.base import CLOCK_MARGIN, log, unavailable
+from project.db.clock import UnixNow
 
 LEASE_SECONDS = 1.0
 ROW = 1
@@ -27,18 +30,25 @@ ROW = 1
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the row said. `read_at`: monotonic and wall clock from before it was read."""
+    """What the row said. `read_at`: monotonic and wall clock from before it was read; `clock`: the
+    database's clock then, in Unix seconds."""
 
     store: str
     since: float
     generation: int
     redis_missed_at: float
     read_at: tuple[float, float]
+    clock: float
 
     @property
     def begin(self) -> float:
         """Signatures that may have been accepted before this moment (Unix seconds) may be spent elsewhere."""
-        return self.since + LEASE_SECONDS + CLOCK_MARGIN if self.since else 0.0
+        # One margin for what was taken ahead of time, one for how far Redis and the database are apart.
+        return self.since + LEASE_SECONDS + 2 * CLOCK_MARGIN if self.since else 0.0
+
+    def now(self) -> float:
+        """The present by the database's clock, to a lease's length."""
+        return self.clock + time.monotonic() - self.read_at[0]
 
     def holds(self) -> bool:
         # Both clocks: a paused machine stops the one, a corrected clock moves the other.
@@ -77,7 +87,7 @@ class Leases:
         try:
             # `since` comes later: a slow commit would let it lie before the moment in which others see it.
             switched = rows.update(
-                store=store, since=None, generation=F("generation") + 1, redis_missed_at=time.time()
+                store=store, since=None, generation=F("generation") + 1, redis_missed_at=UnixNow()
             )
         except Error as error:
             raise unavailable(error) from error
@@ -88,7 +98,7 @@ class Leases:
     def note_redis_missed(self) -> None:
         """Tell the other workers that this one cannot reach Redis."""
         try:
-            ReplayMode.objects.filter(pk=ROW).update(redis_missed_at=time.time())
+            ReplayMode.objects.filter(pk=ROW).update(redis_missed_at=UnixNow())
         except Error as error:
             raise unavailable(error) from error
 
@@ -96,13 +106,18 @@ class Leases:
         try:
             for _ in range(5):
                 read_at = (time.monotonic(), time.time())
-                row, _ = ReplayMode.objects.get_or_create(pk=ROW)
-                if row.since is not None:
-                    return Lease(row.store, row.since, row.generation, row.redis_missed_at, read_at)
-                # Seen, so the switch is committed: nobody who reads from now on uses the old store.
-                ReplayMode.objects.filter(pk=ROW, generation=row.generation, since=None).update(
-                    since=time.time()
-                )
+                row = ReplayMode.objects.annotate(clock=UnixNow()).filter(pk=ROW).first()
+                if row is None:
+                    ReplayMode.objects.get_or_create(pk=ROW)
+                elif row.since is not None:
+                    return Lease(
+                        row.store, row.since, row.generation, row.redis_missed_at, read_at, row.clock
+                    )
+                else:
+                    # Seen, so the switch is committed: nobody who reads from now on uses the old store.
+                    ReplayMode.objects.filter(pk=ROW, generation=row.generation, since=None).update(
+                        since=UnixNow()
+                    )
         except Error as error:
             raise unavailable(error) from error
         raise unavailable("the store of nonces is being switched")

@@ -9,6 +9,8 @@ What makes it safe:
   (a restart may lose the last second, a failover more), is begun anew, now; signatures that may
   have been accepted before that are refused as unverifiable. A connection cannot outlive a run, so
   the run that it learnt when it was made is the run that answers.
+- Redis' clock alone says when memory begins and when a nonce is forgotten, so servers whose clocks
+  are wrong, or differ, open no gap; what they would take and Redis could not vouch for is refused.
 - An eviction policy would forget nonces silently, so only `noeviction` is accepted: a full Redis
   answers with an error, which is a 503 here.
 
@@ -17,11 +19,9 @@ All keys of a client share one hash tag, so that they lie in one slot of a clust
 
 from __future__ import annotations
 
-import time
-
-from keys.replay.base import CLOCK_MARGIN, Outcome, Spend, Spent, too_early, unavailable
+from keys.replay.base import Outcome, Spend, Spent, too_early, unavailable
 from keys.replay.connection import RedisConnections, parse_info
-from keys.replay.scripts import ANNOUNCE, ANNOUNCE_NEW, EPOCH, FLUX_SECONDS, FRESH_OFFSET, RECALL, SPEND
+from keys.replay.scripts import ANNOUNCE, ANNOUNCE_NEW, EPOCH, FRESH_OFFSET, RECALL, SPEND
 
 __all__ = ["USAGE_PREFIX", "RedisReplayStore", "parse_info", "unavailable"]
 
@@ -49,7 +49,7 @@ class RedisReplayStore:
             SPEND,
             "*" if spend.epoch is None else spend.epoch,
             spend.oldest,
-            int((spend.remember_until - now) * 1000) + 1000 if spend.nonce else 0,
+            spend.remember_until if spend.nonce else 0,
             spend.rate_limit,
             int(window_rest * 1000) + 1000,
             f"{spend.key_id}|{int(now // 3600)}",
@@ -70,15 +70,13 @@ class RedisReplayStore:
         return bool(self._redis.run(EPOCH, keys=_state(client_id)) == str(epoch).encode())
 
     def announce(self, client_id: str, epoch: int, *, in_flux: bool) -> None:
-        self._redis.run(
-            ANNOUNCE, epoch, int(in_flux), int(time.time()) + FLUX_SECONDS, keys=_state(client_id)
-        )
+        self._redis.run(ANNOUNCE, epoch, int(in_flux), keys=_state(client_id))
 
     def announce_new(self, client_id: str, epoch: int) -> None:
         self._redis.run(ANNOUNCE_NEW, epoch, keys=_state(client_id))
 
-    def recall(self, client_id: str, epoch: int, now: float) -> None:
-        self._redis.run(RECALL, epoch, repr(now + CLOCK_MARGIN), int(now), keys=_state(client_id))
+    def recall(self, client_id: str, epoch: int) -> None:
+        self._redis.run(RECALL, epoch, keys=_state(client_id))
 
     def answers(self) -> bool:
         """Whether Redis can be reached from this process."""

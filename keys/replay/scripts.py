@@ -3,12 +3,17 @@
 A client's state is a hash: `e` its epoch ("~7" while the transaction that makes it 7 is open),
 `f` until when such a mark is believed, `b` since when the nonces of this client are all known,
 `r` the run of the Redis server for which that is true.
+
+The only clock that counts is Redis' own. The servers that ask may have wrong ones, each another: one
+that is slow must not let memory begin too early, nor take for fresh what is forgotten already.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha1
+
+from keys.replay.base import CLOCK_MARGIN
 
 FRESH_OFFSET = 10
 FLUX_SECONDS = 60
@@ -25,18 +30,26 @@ class Script:
         object.__setattr__(self, "sha", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
 
-# KEYS: state, nonce, rate, usage. ARGV: run, epoch or "*", created - skew, nonce ttl (ms) or 0,
-# rate limit, rest of the window (ms), usage field.
+# KEYS: state, nonce, rate, usage. ARGV: run, epoch or "*", created - skew, until when the nonce is
+# remembered or 0, rate limit, rest of the window (ms), usage field.
 # Answers requests left + 10 when fresh, an Outcome's number, or -(seconds) of memory's beginning.
+# Nothing is taken from the future: memory that begins anew now would not know that it was taken before.
 # The nonce comes before the rate, so that replays do not use up the client's rate.
 SPEND = Script(
-    """
+    f"""
 local call = redis.call
 local s = call('HMGET', KEYS[1], 'e', 'b', 'r')
 if not s[2] or s[3] ~= ARGV[1] then return 3 end
 if ARGV[2] ~= s[1] and ARGV[2] ~= '*' then return 2 end
 if ARGV[3] + 0 <= s[2] + 0 then return -math.ceil(s[2]) end
-if ARGV[4] ~= '0' and not call('SET', KEYS[2], '', 'PX', ARGV[4], 'NX') then return 1 end
+local t = call('TIME')
+local now = t[1] + t[2] / 1000000
+if ARGV[3] - now > {CLOCK_MARGIN} then return 6 end
+if ARGV[4] ~= '0' then
+  local left = math.ceil((ARGV[4] - now) * 1000)
+  if left <= 0 then return 6 end
+  if not call('SET', KEYS[2], '', 'PX', left + 1000, 'NX') then return 1 end
+end
 local n = call('INCR', KEYS[3])
 if n == 1 then call('PEXPIRE', KEYS[3], ARGV[6]) end
 if n > ARGV[5] + 0 then
@@ -49,14 +62,14 @@ return ARGV[5] - n + 10
     keys=4,
 )
 
-# KEYS: state. ARGV: run, epoch, "1" while its transaction is open, until when that is believed.
+# KEYS: state. ARGV: run, epoch, "1" while its transaction is open.
 # An announcement never replaces a newer one: two may arrive out of order.
 ANNOUNCE = Script(
-    """
+    f"""
 local e = redis.call('HGET', KEYS[1], 'e')
 if e and tonumber((string.gsub(e, '~', ''))) > tonumber(ARGV[2]) then return 0 end
 if ARGV[3] == '1' then
-  redis.call('HSET', KEYS[1], 'e', '~' .. ARGV[2], 'f', ARGV[4])
+  redis.call('HSET', KEYS[1], 'e', '~' .. ARGV[2], 'f', redis.call('TIME')[1] + {FLUX_SECONDS})
 else
   redis.call('HSET', KEYS[1], 'e', ARGV[2])
 end
@@ -75,16 +88,19 @@ return 1
     keys=1,
 )
 
-# KEYS: state. ARGV: run, epoch as the database has it, beginning of memory, now.
+# KEYS: state. ARGV: run, epoch as the database has it.
 # Epochs only grow, so the greater one is the newer. A mark "in flux" is left alone until it is
 # older than any transaction: then its transaction was rolled back, or died.
 RECALL = Script(
-    """
+    f"""
 local s = redis.call('HMGET', KEYS[1], 'e', 'b', 'r', 'f')
-if not s[2] or s[3] ~= ARGV[1] then redis.call('HSET', KEYS[1], 'r', ARGV[1], 'b', ARGV[3]) end
+local t = redis.call('TIME')
+if not s[2] or s[3] ~= ARGV[1] then
+  redis.call('HSET', KEYS[1], 'r', ARGV[1], 'b', string.format('%.3f', t[1] + t[2] / 1000000 + {CLOCK_MARGIN}))
+end
 local e = s[1]
 local flux = e and string.sub(e, 1, 1) == '~'
-if not e or (flux and tonumber(s[4] or '0') <= tonumber(ARGV[4]))
+if not e or (flux and tonumber(s[4] or '0') <= tonumber(t[1]))
   or (not flux and tonumber(e) < tonumber(ARGV[2])) then
   redis.call('HSET', KEYS[1], 'e', ARGV[2])
 end

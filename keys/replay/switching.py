@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from keys.errors import ReplayCheckUnavailable
 from keys.models import ReplayStoreName
-from keys.replay.base import ReplayStore, Spend, Spent, too_early
+from keys.replay.base import CLOCK_MARGIN, Outcome, ReplayStore, Spend, Spent, too_early
 from keys.replay.lease import Lease, Leases
 from keys.replay.redis import RedisReplayStore
 
@@ -59,6 +59,8 @@ class SwitchingReplayStore:
             lease = self._return_to_redis(lease)
         if spend.oldest <= lease.begin:
             return too_early(spend, begin=lease.begin)
+        if spend.oldest > lease.now() + CLOCK_MARGIN:
+            return Spent(Outcome.CLOCK_WRONG)
         spent = self._ask(lease, lambda store: store.spend(spend))
         if not self._leases.confirms(lease):
             return too_early(spend, begin=self._leases.current().begin)
@@ -74,8 +76,8 @@ class SwitchingReplayStore:
     def announce_new(self, client_id: str, epoch: int) -> None:
         self._redis.announce_new(client_id, epoch)
 
-    def recall(self, client_id: str, epoch: int, now: float) -> None:
-        self._ask(self._leases.current(), lambda store: store.recall(client_id, epoch, now))
+    def recall(self, client_id: str, epoch: int) -> None:
+        self._ask(self._leases.current(), lambda store: store.recall(client_id, epoch))
 
     def _ask(self, lease: Lease, question: Callable[[ReplayStore], T]) -> T:
         if lease.store == ReplayStoreName.DATABASE:
@@ -105,7 +107,7 @@ class SwitchingReplayStore:
         if not self._redis.answers():
             self._leases.note_redis_missed()
             return lease
-        now = time.time()
+        now = lease.now()
         if now - lease.since < self._stay or now - lease.redis_missed_at < self._quiet:
             return lease
         self._leases.switch(lease, ReplayStoreName.REDIS, why="Redis answers again")

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from accounts.models import JobRun
+from project.db.clock import unix_now_sql
 from project.health.probes import Facts, Probes
 
 QUEUE = "celery"
@@ -59,14 +60,10 @@ def all_parts() -> list[str]:
 
 def check_database() -> Facts:
     """Its clock is compared with ours: dates of keys are judged by both."""
-    question = {
-        "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
-        "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
-    }[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         before = time.time()
-        cursor.execute(question)
+        cursor.execute(f"SELECT {unix_now_sql()}")
         theirs = float(cursor.fetchone()[0])
     return {"kind": connection.vendor, "clock_offset_ms": _offset(theirs, before)}
 

@@ -53,7 +53,7 @@ class Attacker:
         try:
             outcome = self._store.spend(spend).outcome
             if outcome in (Outcome.UNKNOWN, Outcome.STALE):
-                self._store.recall(spend.client_id, 1, spend.now)
+                self._store.recall(spend.client_id, 1)
                 outcome = self._store.spend(Spend(**{**signed, "now": spend.now, "epoch": None})).outcome
         except ReplayCheckUnavailable:
             return

@@ -14,6 +14,8 @@ from keys.replay import Outcome, Spend, Spent
 from keys.replay.redis import RedisReplayStore
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
 
+STATE = "df:st:{client}"
+
 
 def spend(store: RedisReplayStore, **changes: object) -> Spent:
     return store.spend(Spend(**spend_arguments(**changes)))
@@ -54,7 +56,7 @@ def test_only_one_of_many_threads_spends_a_nonce(store: RedisReplayStore) -> Non
 
 
 def test_the_rate_is_counted_and_what_is_over_it_spends_nothing(store: RedisReplayStore) -> None:
-    now = 1_700_000_000.0  # fixed, so that all fall into one minute
+    now = time.time() // 60 * 60  # the beginning of a minute, so that all fall into one
     common = {"now": now, "created": int(now), "remember_until": now + 720, "rate_limit": 2}
     first = spend(store, nonce="nonce-a", **common)
     assert (first.outcome, first.limit, first.remaining) == (Outcome.FRESH, 2, 1)
@@ -64,7 +66,7 @@ def test_the_rate_is_counted_and_what_is_over_it_spends_nothing(store: RedisRepl
 
 
 def test_replays_do_not_use_up_the_clients_rate(store: RedisReplayStore) -> None:
-    now = 1_700_000_000.0
+    now = time.time() // 60 * 60
     common = {"now": now, "created": int(now), "remember_until": now + 720, "rate_limit": 2}
     spend(store, nonce="captured", **common)
     for _ in range(20):
@@ -73,7 +75,7 @@ def test_replays_do_not_use_up_the_clients_rate(store: RedisReplayStore) -> None
 
 
 def test_use_is_counted_by_key_and_hour(store: RedisReplayStore, redis_server: RedisServer) -> None:
-    now = 1_700_000_000.0
+    now = time.time()
     for _ in range(3):
         spend(store, now=now, created=int(now), key_id="key-1")
     assert redis_server.client().hgetall("df:use:{client}") == {f"key-1|{int(now // 3600)}".encode(): b"3"}
@@ -103,21 +105,24 @@ def test_a_late_announcement_does_not_bring_an_older_epoch_back(store: RedisRepl
     assert store.is_current("client", 3)
 
 
-def test_a_mark_whose_transaction_was_rolled_back_heals_and_forgets_nothing(store: RedisReplayStore) -> None:
+def test_a_mark_whose_transaction_was_rolled_back_heals_and_forgets_nothing(
+    store: RedisReplayStore, redis_server: RedisServer
+) -> None:
     spend(store, nonce="spent-before")
     store.announce("client", 2, in_flux=True)
-    store.recall("client", 1, time.time())  # a worker that read the database meanwhile
+    store.recall("client", 1)  # a worker that read the database meanwhile
     assert not store.is_current("client", 1), "the transaction may still be open"
-    store.recall("client", 1, time.time() + 61)
+    redis_server.client().hincrby(STATE, "f", -61)  # a minute passes
+    store.recall("client", 1)
     assert store.is_current("client", 1)
     assert spend(store, nonce="spent-before").outcome is Outcome.REPLAYED
     assert spend(store).outcome is Outcome.FRESH
 
 
 def test_an_announcement_that_redis_missed_is_made_up_for(store: RedisReplayStore) -> None:
-    store.recall("client", 5, time.time())
+    store.recall("client", 5)
     assert store.is_current("client", 5)
-    store.recall("client", 4, time.time())  # read before somebody's change
+    store.recall("client", 4)  # read before somebody's change
     assert store.is_current("client", 5)
 
 
@@ -128,16 +133,12 @@ def test_memory_that_was_flushed_begins_anew(store: RedisReplayStore, redis_serv
     spend(store, nonce="spent-before")
     redis_server.client().flushall()
     assert spend(store, nonce="spent-before").outcome is Outcome.UNKNOWN
-    now = time.time()
-    store.recall("client", 1, now)
+    store.recall("client", 1)
     refused = spend(store, nonce="spent-before")
     assert refused.outcome is Outcome.TOO_EARLY
     assert 30 <= refused.reset <= 33
-    in_time = now + refused.reset
-    assert (
-        spend(store, nonce="new", now=in_time, created=int(in_time), remember_until=in_time + 720).outcome
-        is Outcome.FRESH
-    )
+    redis_server.client().hincrbyfloat(STATE, "b", -refused.reset)  # so many seconds pass
+    assert spend(store, nonce="new").outcome is Outcome.FRESH
 
 
 def test_nothing_spent_before_a_restart_comes_back(start_redis: Callable[..., RedisServer]) -> None:
@@ -150,7 +151,7 @@ def test_nothing_spent_before_a_restart_comes_back(start_redis: Callable[..., Re
     server.restart()
     assert server.client().exists("df:st:{client}"), "this test is about a Redis that remembers"
     assert spend(store, nonce="never-spent").outcome is Outcome.UNKNOWN
-    store.recall("client", 1, time.time())
+    store.recall("client", 1)
     assert spend(store, nonce="spent-before").outcome is Outcome.TOO_EARLY
 
 

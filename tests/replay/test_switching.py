@@ -62,7 +62,7 @@ def outcome_of(store: SwitchingReplayStore, spend: Spend) -> Outcome | None:
     try:
         spent = store.spend(spend)
         if spent.outcome is Outcome.UNKNOWN:
-            store.recall(spend.client_id, 1, spend.now)
+            store.recall(spend.client_id, 1)
             spent = store.spend(spend)
     except ReplayCheckUnavailable:
         return None
