@@ -93,7 +93,7 @@ def stop_services(run: Path) -> None:
 
 def _start_postgres(run: Path) -> tuple[str, int]:
     data, sockets = run / "pg", run / "sock"
-    identity = _unprivileged()
+    identity = unprivileged()
     binaries = _reachable_binaries(run) if identity else _installed_binaries()
     for folder in (data, sockets):
         folder.mkdir(mode=0o700)
@@ -175,7 +175,7 @@ def _reachable_binaries(run: Path) -> Path:
     return copy / installed.parent.name / installed.name
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root; arguments for subprocess that make it `nobody` then."""
     if os.geteuid() != 0:
         return {}
