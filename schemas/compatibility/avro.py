@@ -5,6 +5,7 @@ the other. As in the specification's own implementation, names are compared with
 the reader's aliases count, and every branch of a writer's union must be readable.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -97,10 +98,17 @@ class _Resolution:
             yield from _logical(writer, reader, trail)
 
     def _into_union(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
-        if any(self.resolves(writer, branch) for branch in reader.branches):
-            return
+        """Readers take the first branch that matches by kind and name; some prefer one of the same full name."""
         close = [branch for branch in reader.branches if _alike(writer, branch)]
-        if len(close) == 1:
+        if writer.name and close:
+            taken = [close[0], *(branch for branch in close[1:] if branch.name == writer.name)]
+            failing = [branch for branch in taken if not self.resolves(writer, branch)]
+            if not failing:
+                return
+            yield from self.pair(writer, failing[0], trail)
+        elif any(self.resolves(writer, branch) for branch in reader.branches):
+            return
+        elif close:
             yield from self.pair(writer, close[0], trail)
         titles = ", ".join(branch.title for branch in reader.branches) or "nothing"
         message = f"The {{writer}} version writes {writer.title}, "
@@ -109,9 +117,13 @@ class _Resolution:
 
     def _records(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         written = {entry.name: entry for entry in writer.fields}
+        claims = Counter(name for entry in reader.fields for name in _names(entry))
         for entry in reader.fields:
-            source = _source(entry, written)
-            if source is not None:
+            sources = [name for name in _names(entry) if name in written]
+            source = written[sources[0]] if sources else None
+            if len(sources) > 1 or any(claims[name] > 1 for name in sources):
+                yield _ambiguous(entry, sources, writer, trail)
+            elif source is not None:
                 yield from self.pair(source.type, entry.type, (*trail, (writer, source.name)))
             elif not entry.has_default:
                 message = (
@@ -123,9 +135,21 @@ class _Resolution:
                 )
 
 
-def _source(entry: AvroField, written: dict[str, AvroField]) -> AvroField | None:
-    """The writer's field that the reader's `entry` reads: of its name, or of one of its aliases."""
-    return next((written[name] for name in (entry.name, *entry.aliases) if name in written), None)
+def _names(entry: AvroField) -> list[str]:
+    """The names of the writer's fields that a reader's field may read, each once."""
+    return list(dict.fromkeys((entry.name, *entry.aliases)))
+
+
+def _ambiguous(entry: AvroField, sources: list[str], writer: AvroType, trail: AvroTrail) -> AvroFinding:
+    """Where a name and an alias collide, implementations part: one renames first, another takes the name first."""
+    if len(sources) > 1:
+        message = f"The field {shown(entry.name)} of the {{reader}} version could read any of "
+        message += f"{', '.join(map(shown, sources))} of the {{writer}} version"
+    else:
+        message = f"More than one field of the {{reader}} version could read {shown(sources[0])} of the "
+        message += f"{{writer}} version, {shown(entry.name)} among them"
+    message += ": a name and an alias collide, and readers fail or disagree."
+    return AvroFinding("ALIAS_AMBIGUOUS", message, writer, writer.pointer, entry.pointer, trail)
 
 
 def _names_match(writer: AvroType, reader: AvroType) -> bool:

@@ -153,14 +153,30 @@ _avro_scalars = st.sampled_from(AVRO_SCALARS)
 _avro_unions = st.lists(_avro_scalars, min_size=1, max_size=3, unique=True)
 
 
+def _inner_records(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    defaults: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.just({"default": 0})
+    fields = st.dictionaries(st.sampled_from(NAMES), defaults, max_size=2).map(
+        lambda chosen: [{"name": key, "type": "int"} | more for key, more in chosen.items()]
+    )
+    return fields.map(lambda made: {"type": "record", "name": name, "fields": made})
+
+
 @st.composite
 def avro_schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """Records with fields of simple, union, array, map and enum types; a default where one is easy."""
+    """Records with fields of simple, union, array, map, enum and record types; a default where one is easy.
+
+    Aliases may collide with names, and unions hold records that differ by their namespace only.
+    """
     fields = []
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=3)):
-        kind = draw(st.sampled_from(["scalar", "union", "array", "map", "enum"]))
+        kind = draw(st.sampled_from(["scalar", "union", "array", "map", "enum", "records"]))
         field: dict[str, Any] = {"name": name}
-        if kind == "enum":
+        if draw(st.integers(0, 3)) == 0:
+            field["aliases"] = [draw(st.sampled_from((*NAMES, "d")))]
+        if kind == "records":
+            spaces = draw(st.lists(st.sampled_from("xyz"), min_size=1, max_size=2, unique=True))
+            field["type"] = [draw(_inner_records(f"{space}.S{name}")) for space in spaces]
+        elif kind == "enum":
             symbols = draw(st.lists(st.sampled_from("XYZ"), min_size=1, unique=True))
             field["type"] = {"type": "enum", "name": f"E{name}", "symbols": symbols}
         elif kind in ("array", "map"):
@@ -174,8 +190,9 @@ def avro_schemas(draw: st.DrawFn) -> dict[str, Any]:
     return {"type": "record", "name": "R", "fields": fields}
 
 
-def _tagging(branch: str) -> Callable[[Any], Any]:
-    return lambda value: None if branch == "null" else (branch, value)
+def _tagging(branch: Any) -> Callable[[Any], Any]:
+    name = branch["name"] if isinstance(branch, dict) else branch
+    return lambda value: None if name == "null" else (name, value)
 
 
 def avro_data(schema: Any) -> st.SearchStrategy[Any]:

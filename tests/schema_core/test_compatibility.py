@@ -286,7 +286,8 @@ def test_no_generated_document_contradicts_a_verdict_on_fields(old: Any, new: An
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_data_of_a_compatible_avro_writer_is_read(old: Any, new: Any, data: st.DataObject) -> None:
     report = check("avro", old, new, "BACKWARD")
-    assert report.compatible or report.witness == "verified"
+    collides = any(difference.code == "ALIAS_AMBIGUOUS" for difference in report.differences)
+    assert report.compatible or report.witness == "verified" or collides
     if report.compatible:
         written = io.BytesIO()
         fastavro.schemaless_writer(written, old, data.draw(avro_data(old)))

@@ -68,22 +68,25 @@ def are_disjoint(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def example(pattern: str, repeats: int = 0) -> str:
-    """A string that `pattern` probably matches; `repeats` more than the least where it may repeat."""
+def example(pattern: str, repeats: int = 0, *, last: bool = False) -> str:
+    """A string that `pattern` probably matches; `repeats` more than the least where it may repeat.
+
+    Of alternatives and ranges the first, or the `last`.
+    """
     parsed = _parsed(pattern)
-    return "" if parsed is None else _example(parsed, repeats)[:MAX_EXAMPLE]
+    return "" if parsed is None else _example(parsed, repeats, last)[:MAX_EXAMPLE]
 
 
-def _example(parsed: Any, repeats: int) -> str:
+def _example(parsed: Any, repeats: int, last: bool) -> str:
     text = ""
     for operator, argument in parsed:
         if len(text) > MAX_EXAMPLE:
             break
-        text += _token_example(operator, argument, repeats)
+        text += _token_example(operator, argument, repeats, last)
     return text
 
 
-def _token_example(operator: Any, argument: Any, repeats: int) -> str:
+def _token_example(operator: Any, argument: Any, repeats: int, last: bool) -> str:
     if operator is constants.LITERAL:
         return chr(argument)
     if operator is constants.NOT_LITERAL:
@@ -91,25 +94,26 @@ def _token_example(operator: Any, argument: Any, repeats: int) -> str:
     if operator is constants.ANY:
         return "a"
     if operator is constants.IN:
-        return _set_example(argument)
+        return _set_example(argument, last)
     if operator in (constants.MAX_REPEAT, constants.MIN_REPEAT):
         low, high, inner = argument
-        return _example(inner, repeats) * min(int(low) + min(repeats, int(high) - int(low)), MAX_EXAMPLE)
+        times = min(int(low) + min(repeats, int(high) - int(low)), MAX_EXAMPLE)
+        return _example(inner, repeats, last) * times
     if operator is constants.SUBPATTERN:
-        return _example(argument[3], repeats)
+        return _example(argument[3], repeats, last)
     if operator is constants.BRANCH:
-        return _example(argument[1][0], repeats)
+        return _example(argument[1][-1 if last else 0], repeats, last)
     return ""
 
 
-def _set_example(entries: Any) -> str:
+def _set_example(entries: Any, last: bool) -> str:
     if entries and entries[0][0] is constants.NEGATE:
         return next((c for c in "a0_ -éZ" if not any(_in(c, entry) for entry in entries[1:])), "\u4e00")
-    for operator, argument in entries:
+    for operator, argument in reversed(entries) if last else entries:
         if operator is constants.LITERAL:
             return chr(argument)
         if operator is constants.RANGE:
-            return chr(argument[0])
+            return chr(argument[1 if last else 0])
         if operator is constants.CATEGORY:
             return {constants.CATEGORY_DIGIT: "0", constants.CATEGORY_SPACE: " "}.get(argument, "a")
     return "a"

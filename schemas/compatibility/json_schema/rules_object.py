@@ -56,13 +56,14 @@ def _dependency_findings(prover: Prover, place: Place, part: Atom) -> Iterator[F
         missing = [other for other in needed if other not in present.required]
         if missing and not prover.is_empty(present):
             message = f"Where there is {shown(name)}, the {{reader}} version demands {shown(missing[0])}."
-            yield place.finding("DEPENDENCY_ADDED", message, part)
+            met = type(place)(present, Conjunction.of(part), place.trail, place.splits)
+            yield met.finding("DEPENDENCY_ADDED", message, part)
     for name, dependent in part.keywords.get("dependentSchemas", {}).items():
         present = _with_property(place.writer, name)
         below = type(place)(present, Conjunction.of(dependent), place.trail, place.splits)
         if not prover.is_empty(present) and not prover.proves(below):
             message = f"Where there is {shown(name)}, the {{reader}} version demands more."
-            yield place.finding("DEPENDENCY_ADDED", message, part)
+            yield below.finding("DEPENDENCY_ADDED", message, part)
 
 
 def _with_property(writer: Conjunction, name: str) -> Conjunction:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, Final
 
-from schemas.compatibility.json_schema.atoms import property_atoms
+from schemas.compatibility.json_schema.atoms import STRING, property_atoms
 from schemas.compatibility.json_schema.conjunction import Conjunction
 from schemas.compatibility.json_schema.document import Atom
 from schemas.compatibility.json_schema.regex import example
@@ -18,6 +18,8 @@ from schemas.compatibility.limits import Budget
 MAX_LENGTH: Final = 5_000
 MAX_COUNT: Final = 300
 MAX_VALUES: Final = 60
+MIN_TRIED: Final = 240
+"""Values tried before it is given up to find one that is admitted."""
 MAX_DEPTH: Final = 6
 MAX_BRANCHES: Final = 8
 BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -31,26 +33,27 @@ SIMPLE: Final[tuple[tuple[str, Any], ...]] = (
 )
 MAX_HINTS: Final = 12
 FORMATS: Final = {
-    "date": "2026-01-31",
-    "date-time": "2026-01-31T12:00:00Z",
-    "time": "12:00:00Z",
-    "duration": "P1D",
-    "email": "a@example.com",
-    "idn-email": "a@example.com",
-    "hostname": "example.com",
-    "idn-hostname": "example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-    "uri": "https://example.com/",
-    "uri-reference": "/a",
-    "iri": "https://example.com/",
-    "iri-reference": "/a",
-    "uuid": "6f1e2f0c-5f0a-4a57-8a3b-0d8a3c1f9b11",
-    "uri-template": "/{a}",
-    "json-pointer": "/a",
-    "relative-json-pointer": "0/a",
-    "regex": "a",
+    "date": ("2026-01-31", "2026-02-28"),
+    "date-time": ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+01:00"),
+    "time": ("12:00:00Z", "12:00:00+01:00"),
+    "duration": ("P1D", "PT36H"),
+    "email": ("a@example.com", "a@b"),
+    "idn-email": ("a@example.com", "a@b"),
+    "hostname": ("example.com", "a"),
+    "idn-hostname": ("example.com", "a"),
+    "ipv4": ("192.0.2.1", "1.1.1.1"),
+    "ipv6": ("2001:db8::1", "::", "::1"),
+    "uri": ("https://example.com/", "a:"),
+    "uri-reference": ("/a", ""),
+    "iri": ("https://example.com/", "a:"),
+    "iri-reference": ("/a", ""),
+    "uuid": ("6f1e2f0c-5f0a-4a57-8a3b-0d8a3c1f9b11", "00000000-0000-0000-0000-000000000000"),
+    "uri-template": ("/{a}", ""),
+    "json-pointer": ("/a", ""),
+    "relative-json-pointer": ("0/a", "0"),
+    "regex": ("a", ""),
 }
+"""A usual value of each format, and shorter or longer ones."""
 
 
 class Sampler:
@@ -66,7 +69,7 @@ class Sampler:
         """Up to `limit` different values that the writer admits."""
         found: list[Any] = []
         seen: set[str] = set()
-        for value in islice(self.values(writer, reader, depth), 4 * limit):
+        for value in islice(self.values(writer, reader, depth), max(4 * limit, MIN_TRIED)):
             key = repr(value)
             if key in seen:
                 continue
@@ -76,6 +79,11 @@ class Sampler:
                 if len(found) >= limit:
                     break
         return found
+
+    def promising(self, writer: Conjunction, reader: Conjunction, limit: int, depth: int) -> list[Any]:
+        """As `valid`, those that the reader refuses before the others."""
+        found = self.valid(writer, reader, 5 * limit, depth)
+        return sorted(found, key=lambda value: reader.admits(value) is not False)[:limit]
 
     def values(self, writer: Conjunction, reader: Conjunction, depth: int = 0) -> Iterator[Any]:
         """Values to try, likely admitted by the writer."""
@@ -132,7 +140,8 @@ class Sampler:
         for atom in self._mentioned(writer, reader):
             bounds += [_fraction(atom.keywords[keyword]) for keyword in BOUNDS if keyword in atom.keywords]
             if "multipleOf" in atom.keywords:
-                steps.append(_fraction(atom.keywords["multipleOf"]))
+                multiple = _fraction(atom.keywords["multipleOf"])
+                steps += [multiple, multiple / 2]
         values = [
             Fraction(0),
             Fraction(1),
@@ -160,9 +169,11 @@ class Sampler:
                     base = int(atom.keywords[keyword])
                     lengths |= {base - 1, base, base + 1}
             if "pattern" in atom.keywords:
-                seeds += [example(atom.keywords["pattern"], repeats) for repeats in (0, 1, 3)]
+                pattern = atom.keywords["pattern"]
+                seeds += [example(pattern, repeats) for repeats in (0, 1, 3)]
+                seeds.append(example(pattern, 1, last=True))
             if atom.keywords.get("format") in FORMATS:
-                seeds.append(FORMATS[atom.keywords["format"]])
+                seeds += FORMATS[atom.keywords["format"]]
         fitting = sorted(length for length in lengths if 0 <= length <= MAX_LENGTH)
         for seed in seeds:
             yield seed
@@ -188,9 +199,9 @@ class Sampler:
                 len(atom.keywords.get("prefixItems", ())) + 1,
             }
         wanted = [part.keywords["contains"] for part in writer.parts if "contains" in part.keywords]
-        for count in sorted(
-            count for count in counts if writer.min_items <= count <= min(writer.max_items, MAX_COUNT)
-        ):
+        fitting = sorted(n for n in counts if writer.min_items <= n <= min(writer.max_items, MAX_COUNT))
+        yield from self._mixed_arrays(writer, reader, wanted, fitting, depth)
+        for count in fitting:
             plain = self._plain_array(writer, count, wanted, depth)
             if plain is None:
                 continue
@@ -198,6 +209,24 @@ class Sampler:
             if count and not writer.unique:
                 yield [plain[0]] * count
             yield from self._varied_arrays(writer, reader, plain, depth)
+
+    def _mixed_arrays(
+        self, writer: Conjunction, reader: Conjunction, wanted: list[Atom], counts: list[int], depth: int
+    ) -> Iterator[list[Any]]:
+        """Some items of the kind that the writer's `contains` wants, the rest of the reader's kind or of any."""
+        others = [
+            atom.keywords["contains"] for atom in self._mentioned(reader) if "contains" in atom.keywords
+        ]
+        if not others or depth > 1:
+            return
+        item, other = writer.item(writer.prefix), Conjunction.of(*others[:2])
+        special = self.promising(item.plus(*wanted), other, 2, depth + 1)
+        usual = self.promising(item.both(other), Conjunction.of(*wanted), 2, depth + 1)
+        usual += self.promising(item, other, 1, depth + 1)
+        for count in [number for number in reversed(counts) if number][:5]:
+            for most in {1, count - 1}:
+                for one in special:
+                    yield from ([*[one] * most, *[rest] * (count - most)] for rest in usual)
 
     def _plain_array(
         self, writer: Conjunction, count: int, wanted: list[Atom], depth: int
@@ -226,7 +255,7 @@ class Sampler:
             hints = [
                 atom for part in self._mentioned(reader) for atom in Conjunction.of(part).item(index).parts
             ]
-            for value in self.valid(writer.item(index), Conjunction.of(*hints[:MAX_HINTS]), 6, depth + 1):
+            for value in self.promising(writer.item(index), Conjunction.of(*hints[:MAX_HINTS]), 6, depth + 1):
                 yield [*plain[:index], value, *plain[index + 1 :]]
 
     # objects
@@ -257,9 +286,10 @@ class Sampler:
         if own.never:
             return []
         hints = [atom for part in self._mentioned(reader) for atom in property_atoms(part, name)]
-        return self.valid(own, Conjunction.of(*hints[:MAX_HINTS]), 8 if depth < 2 else 3, depth + 1)
+        return self.promising(own, Conjunction.of(*hints[:MAX_HINTS]), 8 if depth < 2 else 3, depth + 1)
 
     def _other_names(self, writer: Conjunction, reader: Conjunction) -> Iterator[str]:
+        yield from self._names(writer, reader)
         for atom in self._mentioned(writer, reader):
             yield from list(atom.keywords.get("properties", ()))[:20]
             yield from list(atom.keywords.get("required", ()))[:20]
@@ -267,12 +297,17 @@ class Sampler:
                 yield from list(atom.keywords.get(keyword, ()))[:20]
             for pattern in atom.keywords.get("patternProperties", ()):
                 yield from (example(pattern, 0), example(pattern, 1), example(pattern) + "x")
-            if "propertyNames" in atom.keywords:
-                names = Conjunction.of(atom.keywords["propertyNames"])
-                yield from (
-                    value for value in self.valid(names, names, 3, MAX_DEPTH - 1) if isinstance(value, str)
-                )
         yield from ("extra_property", "x")
+
+    def _names(self, writer: Conjunction, reader: Conjunction) -> list[str]:
+        """Names that `propertyNames` of the writer admits, those that the reader's refuses before the others."""
+        own, other = (
+            [a.keywords["propertyNames"] for a in self._mentioned(side) if "propertyNames" in a.keywords][:3]
+            for side in (writer, reader)
+        )
+        if not own and not other:
+            return []
+        return self.promising(Conjunction.of(STRING, *own), Conjunction.of(*other), 6, MAX_DEPTH - 1)
 
     def least_object(
         self, writer: Conjunction, depth: int = 0, *, skip: str | None = None
