@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from schemas import access
+from schemas.epoch import current_epoch
 from schemas.errors import ConversionImpossible
 from schemas.formats import FormatError
 from schemas.formats.convert import TARGETS, convert
@@ -61,19 +62,21 @@ class _Cache:
 _cache = _Cache()
 
 
-def read_version(name: str, number: int, target: str, *, reader: int | None) -> Rendered | None:
+def read_version(
+    name: str, number: int, target: str, *, reader: int | None, epoch: str = ""
+) -> Rendered | None:
     """A served version, ready to send; the read is counted. None if it waits for approval.
 
     Args:
         target: format to convert to, "" for its own.
         reader: primary key of the client that signed.
+        epoch: the registry's, where this request has learnt it already.
 
     Raises:
         SchemaNotFound, SchemaBlocked, ConversionImpossible.
     """
     key = (name, number, target)
-    known = _known_pk(key)
-    epoch = count_read(known, reader)
+    epoch = epoch or current_epoch()
     rendered = _cache.get(key, epoch) if epoch else None
     if rendered is None:
         rendered = _read(name, number, target)
@@ -82,8 +85,7 @@ def read_version(name: str, number: int, target: str, *, reader: int | None) -> 
         if epoch:
             ttl = SAFETY_SECONDS if settings.REDIS_URL else settings.DATAFOLD_SCHEMA_CACHE_SECONDS
             _cache.put(key, epoch, rendered, ttl)
-        if rendered.version_pk != known:
-            count_read(rendered.version_pk, reader)
+    count_read(rendered.version_pk, reader)
     return rendered
 
 
@@ -91,11 +93,6 @@ def forget_all() -> None:
     """Empty this process's cache."""
     with _cache.lock:
         _cache.entries.clear()
-
-
-def _known_pk(key: tuple[str, int, str]) -> int | None:
-    found = _cache.entries.get(key)
-    return found[2].version_pk if found else None
 
 
 def _read(name: str, number: int, target: str) -> Rendered | None:

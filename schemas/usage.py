@@ -1,9 +1,9 @@
-"""Counting who reads which version, without a write to the database per request.
+"""Counting who reads which version, without a write to the database or a round trip per request.
 
-On Redis a read is one field of a hash, counted in the round trip that asks for the epoch; a job
-moves the hash to the database. Without Redis each process collects its reads and writes them down
-together, every `FLUSH_SECONDS` at the next read and when it ends. A process that is killed loses
-the counts of these seconds: they are statistics, not proof.
+Each process collects its reads. On Redis it adds them to one hash, `SEND_SECONDS` after the first of them,
+and a job moves the hash to the database. Without Redis it writes them down together, every `FLUSH_SECONDS`
+at the next read. Either way also when it ends; a process that is killed loses the counts of these seconds:
+they are statistics, not proof.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Any, cast
 
 import redis
@@ -26,31 +25,19 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Max, Sum
 
 from accounts.models import Client
-from keys.errors import ReplayCheckUnavailable
-from keys.replay.connection import RedisConnections
-from keys.replay.scripts import Script
-from schemas.epoch import EPOCH_KEY, connection, local_epoch
+from schemas.epoch import connection
 from schemas.models import Schema, SchemaVersion, VersionRead
 
 log = logging.getLogger(__name__)
 
 READS_KEY = "df:{schemas}:reads"
+SEND_SECONDS = 1.0
 FLUSH_SECONDS = 10.0
 FLUSH_READS = 1000
 IN_USE_DAYS = 30
 BATCH = 500
 
 Read = tuple[int, int | None, date]
-
-# KEYS: epoch, reads. ARGV: run of the server, field of the read or "". A Redis that lost its memory
-# counts from the beginning again: the run tells its epochs from those before.
-COUNT_READ = Script(
-    """
-if ARGV[2] ~= '' then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) end
-return ARGV[1] .. '-' .. (redis.call('GET', KEYS[1]) or '0')
-""",
-    keys=2,
-)
 
 
 class _Buffer:
@@ -63,46 +50,55 @@ class _Buffer:
 
     def add(self, read: Read) -> None:
         with self._lock:
-            if not self._counts:
-                self._due = time.monotonic() + FLUSH_SECONDS
+            first = not self._counts
             self._counts[read] += 1
-            due = time.monotonic() >= self._due or len(self._counts) >= FLUSH_READS
-        if due:
+            full = len(self._counts) >= FLUSH_READS
+            if first:
+                self._due = time.monotonic() + FLUSH_SECONDS
+        if settings.REDIS_URL:
+            if first:
+                self._send_later()
+        elif full or time.monotonic() >= self._due:
             self.flush()
 
     def flush(self) -> int:
+        """Returns the number of reads that this brought into the database."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-        return _write_down(counts)
+        if not settings.REDIS_URL:
+            return _write_down(counts)
+        _send(counts)
+        return 0
+
+    def _send_later(self) -> None:
+        # Not at the next read: after the last one of the evening there is none.
+        timer = threading.Timer(SEND_SECONDS, self.flush)
+        timer.daemon = True
+        timer.start()
 
 
 _buffer = _Buffer()
 
 
-def count_read(version_pk: int | None, client_pk: int | None) -> str:
-    """Count one read (none if the version is not known yet).
+def count_read(version_pk: int, client_pk: int | None) -> None:
+    """Count one read.
 
-    Returns:
-        The registry's epoch; "" if it cannot be known now, so that nothing cached may be believed.
+    Args:
+        client_pk: of the client that signed; None where nobody did.
     """
-    today = datetime.now(UTC).date()
-    if not settings.REDIS_URL:
-        if version_pk is not None:
-            _buffer.add((version_pk, client_pk, today))
-        return f"local-{local_epoch()}"
-    read = "" if version_pk is None else f"{version_pk}|{client_pk or ''}|{today.isoformat()}"
+    _buffer.add((version_pk, client_pk, datetime.now(UTC).date()))
+
+
+def _send(counts: Mapping[Read, int]) -> None:
+    if not counts:
+        return
     try:
-        connections = _connections(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
-        epoch: bytes = connections.run(COUNT_READ, read, keys=(EPOCH_KEY, READS_KEY))
-    except ReplayCheckUnavailable:
-        log.warning("read not counted: Redis is unavailable")
-        return ""
-    return epoch.decode()
-
-
-@lru_cache(maxsize=4)
-def _connections(url: str, timeout: float) -> RedisConnections:
-    return RedisConnections(url, timeout=timeout)
+        with connection().pipeline(transaction=False) as pipe:
+            for (version_pk, client_pk, day), count in counts.items():
+                pipe.hincrby(READS_KEY, f"{version_pk}|{client_pk or ''}|{day.isoformat()}", count)
+            pipe.execute()
+    except redis.RedisError:
+        log.warning("%s reads not counted: Redis is unavailable", sum(counts.values()))
 
 
 def flush_reads() -> int:
@@ -111,8 +107,9 @@ def flush_reads() -> int:
     The hash is renamed first, so that no read is counted twice; one that a crash left behind is
     taken up by the next run.
     """
+    written = _buffer.flush()
     if not settings.REDIS_URL:
-        return _buffer.flush()
+        return written
     client = connection()
     with suppress(redis.ResponseError):  # there is nothing to rename
         client.rename(READS_KEY, f"{READS_KEY}:{uuid.uuid4().hex}")

@@ -64,12 +64,15 @@ class Spent:
     """`remaining` requests in the current minute, `reset` seconds until it ends.
 
     Where the outcome is TOO_EARLY, `reset` is after how many seconds a new signature counts.
+    `registry_epoch` is that of the schemas at this moment, read along in the same round trip; "" where
+    the store does not know it.
     """
 
     outcome: Outcome
     limit: int = 0
     remaining: int = 0
     reset: int = 0
+    registry_epoch: str = ""
 
 
 def too_early(spend: Spend, *, begin: float) -> Spent:

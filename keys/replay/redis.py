@@ -13,15 +13,13 @@ What makes it safe:
   are wrong, or differ, open no gap; what they would take and Redis could not vouch for is refused.
 - An eviction policy would forget nonces silently, so only `noeviction` is accepted: a full Redis
   answers with an error, which is a 503 here.
-
-All keys of a client share one hash tag, so that they lie in one slot of a cluster.
 """
 
 from __future__ import annotations
 
 from keys.replay.base import Outcome, Spend, Spent, too_early, unavailable
 from keys.replay.connection import RedisConnections, parse_info
-from keys.replay.scripts import ANNOUNCE, ANNOUNCE_NEW, EPOCH, FRESH_OFFSET, RECALL, SPEND
+from keys.replay.scripts import ANNOUNCE, ANNOUNCE_NEW, EPOCH, RECALL, REGISTRY_EPOCH_KEY, SPEND
 
 __all__ = ["USAGE_PREFIX", "RedisReplayStore", "parse_info", "unavailable"]
 
@@ -58,10 +56,12 @@ class RedisReplayStore:
                 f"df:n:{{{client_id}}}:{spend.nonce}",
                 f"df:r:{{{client_id}}}:{window}",
                 f"{USAGE_PREFIX}{{{client_id}}}",
+                REGISTRY_EPOCH_KEY,
             ),
         )
-        if answer >= FRESH_OFFSET:
-            return Spent(Outcome.FRESH, spend.rate_limit, answer - FRESH_OFFSET, int(window_rest) + 1)
+        if isinstance(answer, bytes):
+            left, _, registry_epoch = answer.decode().partition("|")
+            return Spent(Outcome.FRESH, spend.rate_limit, int(left), int(window_rest) + 1, registry_epoch)
         if answer < 0:
             return too_early(spend, begin=-answer)
         return Spent(Outcome(answer), spend.rate_limit, 0, int(window_rest) + 1)

@@ -15,8 +15,8 @@ from hashlib import sha1
 
 from keys.replay.base import CLOCK_MARGIN
 
-FRESH_OFFSET = 10
 FLUX_SECONDS = 60
+REGISTRY_EPOCH_KEY = "df:{schemas}:epoch"  # counted up by `schemas.epoch`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Script:
         object.__setattr__(self, "sha", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
 
-# KEYS: state, nonce, rate, usage. ARGV: run, epoch or "*", created - skew, until when the nonce is
-# remembered or 0, rate limit, rest of the window (ms), usage field.
-# Answers requests left + 10 when fresh, an Outcome's number, or -(seconds) of memory's beginning.
+# KEYS: state, nonce, rate, usage, epoch of the registry. ARGV: run, epoch or "*", created - skew, until
+# when the nonce is remembered or 0, rate limit, rest of the window (ms), usage field.
+# Answers "requests left|epoch of the registry" when fresh, else an Outcome's number, or -(seconds) of
+# memory's beginning. The registry's epoch spares the reader of a schema a second round trip.
 # Nothing is taken from the future: memory that begins anew now would not know that it was taken before.
 # The nonce comes before the rate, so that replays do not use up the client's rate.
 SPEND = Script(
@@ -57,10 +58,14 @@ if n > ARGV[5] + 0 then
   return 5
 end
 call('HINCRBY', KEYS[4], ARGV[7], 1)
-return ARGV[5] - n + 10
+return (ARGV[5] - n) .. '|' .. ARGV[1] .. '-' .. (call('GET', KEYS[5]) or '0')
 """,
-    keys=4,
+    keys=5,
 )
+
+# KEYS: epoch of the registry. ARGV: run. A Redis that lost its memory counts from the beginning again:
+# the run tells its epochs from those before.
+REGISTRY_EPOCH = Script("return ARGV[1] .. '-' .. (redis.call('GET', KEYS[1]) or '0')", keys=1)
 
 # KEYS: state. ARGV: run, epoch, "1" while its transaction is open.
 # An announcement never replaces a newer one: two may arrive out of order.

@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from keys.authentication import signed_client
+from keys.verification import VerifiedSignature
 from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
 from project.api.pagination import EnvelopeCursorPagination
@@ -119,9 +120,15 @@ class VersionDetailView(SchemaView):
         responses=enveloped(VersionSerializer, errors=[*READ_ERRORS, "CONVERSION_IMPOSSIBLE"]),
     )
     def get(self, request: Request, name: str, number: int) -> HttpResponse:
-        client = signed_client(request)
+        verified = request.auth if isinstance(request.auth, VerifiedSignature) else None
         target = request.query_params.get("format", "")
-        rendered = reading.read_version(name, number, target, reader=client.record.pk if client else None)
+        rendered = reading.read_version(
+            name,
+            number,
+            target,
+            reader=verified.client.pk if verified else None,
+            epoch=verified.spent.registry_epoch if verified else "",
+        )
         if rendered is None:  # waits for approval
             version = readable_version(request, access.find_schema(name), number)
             rendered = reading.render(version, target)

@@ -16,6 +16,7 @@ from datafold_sdk.cli import main as run_command_line
 
 from tests.support.server import DataFoldServer
 from tests.support.signing import Signer
+from tests.support.stack import Stack, current_stack
 from tests.support.wire import Caller
 
 if TYPE_CHECKING:
@@ -82,6 +83,24 @@ def _wait_for(read: Callable[[], Any], seconds: float = 60) -> Any:
         if found["state"] not in ("queued", "running") or time.monotonic() > deadline:
             return found
         time.sleep(0.05)
+
+
+def test_who_read_a_version_shows_although_nobody_reads_on(
+    server: DataFoldServer, caller: Caller, signer: Signer
+) -> None:
+    if current_stack() is Stack.SQLITE:
+        pytest.skip("without Redis a process writes its reads down at the next one")
+    version = "/api/v1/schemas/rows/versions/1"
+    for _ in range(5):
+        assert caller.signed(signer, "GET", version).status_code == 200
+
+    def readers() -> Any:
+        server.manage("housekeeping", "--job", "flush-schema-reads")
+        rows = caller.signed(signer, "GET", "/api/v1/schemas/rows/readers").json()["data"]
+        return {"state": "done" if sum(row["reads"] for row in rows) >= 5 else "running", "rows": rows}
+
+    (row,) = _wait_for(readers)["rows"]
+    assert (row["client_id"], row["number"], row["reads"]) == (signer.key_id, 1, 5)
 
 
 def test_an_exported_receipt_verifies_offline(
