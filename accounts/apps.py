@@ -11,10 +11,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import checks  # noqa: F401  registers the numbered checks
         from accounts.authentication import events  # noqa: F401  records logins
-        from accounts.authentication.console import hide_allauth
         from accounts.webhooks import checks as webhook_checks  # noqa: F401
 
-        hide_allauth()
         self._add_jobs()
 
     def _add_jobs(self) -> None:

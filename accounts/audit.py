@@ -81,3 +81,20 @@ def record_event(
         request_id=context.request_id,
         address=context.address,
     )
+
+
+def record_refused(*, user: User, call: str, code: str) -> AuditEvent:
+    """Append what an operator tried and was refused. Outside of the attempt's own transaction, which is undone.
+
+    Args:
+        call: what was asked for, e.g. "POST /admin/accounts/user/3/change/".
+        code: why it was refused, a code of the API's catalogue.
+    """
+    return record_event(
+        actor=Actor.operator(user),
+        action="operator.refused",
+        target_kind="operator",
+        target_id=str(user.pk),
+        target_label=user.get_username(),
+        after={"call": call[:200], "code": code},
+    )

@@ -59,7 +59,7 @@ def change_client(client: Client, *, actor: Actor, changes: dict[str, Any], reas
     _refuse_unknown(changes)
     with transaction.atomic():
         client = _locked(client)
-        before, owner = client_facts(client), client.owner
+        before = client_facts(client)
         for name, value in changes.items():
             setattr(client, name, value)
         after = client_facts(client)
@@ -68,8 +68,6 @@ def change_client(client: Client, *, actor: Actor, changes: dict[str, Any], reas
             return client
         client.full_clean()
         client.save(update_fields=[*changed, "updated_at"])
-        if owner is not None and owner != client.owner:
-            client.former_owners.add(owner)
         _record(
             client,
             actor,
@@ -82,14 +80,24 @@ def change_client(client: Client, *, actor: Actor, changes: dict[str, Any], reas
     return client
 
 
-def suspend_client(client: Client, *, actor: Actor, reason: str) -> Client:
-    """active → suspended: none of its keys verifies from the next request on. It sees the reason."""
-    return _switch(client, ClientStatus.SUSPENDED, actor=actor, action="client.suspended", reason=reason)
+def suspend_client(client: Client, *, actor: Actor, reason: str, seen: str | None = None) -> Client:
+    """active → suspended: none of its keys verifies from the next request on. It sees the reason.
+
+    Args:
+        seen: the `snapshot` that the operator's page carried; None: not bound to a page.
+
+    Raises:
+        ReasonMissing, ClientStateConflict
+    """
+    return _switch(client, ClientStatus.SUSPENDED, "client.suspended", actor=actor, reason=reason, seen=seen)
 
 
-def reactivate_client(client: Client, *, actor: Actor, reason: str) -> Client:
-    """suspended → active. The reason is demanded: somebody cut this client off for one."""
-    return _switch(client, ClientStatus.ACTIVE, actor=actor, action="client.reactivated", reason=reason)
+def reactivate_client(client: Client, *, actor: Actor, reason: str, seen: str | None = None) -> Client:
+    """suspended → active. The reason is demanded: somebody cut this client off for one.
+
+    Args and raises: as `suspend_client`.
+    """
+    return _switch(client, ClientStatus.ACTIVE, "client.reactivated", actor=actor, reason=reason, seen=seen)
 
 
 def client_facts(client: Client) -> dict[str, Any]:
@@ -123,14 +131,19 @@ def refuse_if_changed(client: Client, seen: str) -> None:
         )
 
 
-def _switch(client: Client, to: ClientStatus, *, actor: Actor, action: str, reason: str) -> Client:
+def _switch(
+    client: Client, to: ClientStatus, action: str, *, actor: Actor, reason: str, seen: str | None
+) -> Client:
     if not reason.strip():
         raise ReasonMissing("Say why: the reason is kept in the audit log.")
-    seen = ClientStatus(client.status)
     with transaction.atomic():
+        client = _locked(client)
+        before = ClientStatus(client.status)
+        if seen is not None:
+            refuse_if_changed(client, seen)
         swapped = 0
-        if seen != to:
-            swapped = Client.objects.filter(pk=client.pk, status=seen).update(
+        if before != to:
+            swapped = Client.objects.filter(pk=client.pk, status=before).update(
                 status=to, status_reason=reason[:500] if to == ClientStatus.SUSPENDED else ""
             )
         if swapped != 1:
@@ -141,7 +154,7 @@ def _switch(client: Client, to: ClientStatus, *, actor: Actor, action: str, reas
                 status=client.status,
             )
         _record(
-            client, actor, action, before={"status": seen.value}, after={"status": to.value}, reason=reason
+            client, actor, action, before={"status": before.value}, after={"status": to.value}, reason=reason
         )
         epochs.advance(client)
         client.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What changes about operators: roles, activity, passwords. Each one transaction and one audit event.
+"""What changes about operators: roles, activity, passwords, second factors. Each one transaction and one audit event.
 
 Nobody changes their own role or activity, only admins change anybody's, and one active admin remains.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from accounts.audit import Actor, record_event
+from accounts.authentication import lockout
 from accounts.clients import ReasonMissing
 from accounts.models import User
 from accounts.roles import Role
@@ -171,6 +174,68 @@ def set_password(user: User, *, actor: Actor, password: str | None = None, reaso
     return password
 
 
+def reset_second_factor(user: User, *, actor: Actor, reason: str) -> list[str]:
+    """Take the authenticator app, passkeys and recovery codes away from an operator who lost them, or a thief.
+
+    Every session and token of the account ends. The next sign-in takes the password alone, and where a second
+    factor is demanded leads to setting one up.
+
+    Returns:
+        The kinds that were taken away, e.g. ["recovery_codes", "totp"]; [] where there was none.
+
+    Raises:
+        OperatorForbidden, OwnAccount, ReasonMissing
+    """
+    if not reason.strip():
+        raise ReasonMissing("Say why, and how you know who asked: the reason is kept in the audit log.")
+    with transaction.atomic():
+        locked = _locked(user)
+        _refuse_unless_manager(actor, locked)
+        factors = Authenticator.objects.filter(user_id=locked.pk)
+        kinds = sorted(set(factors.values_list("type", flat=True)))
+        factors.delete()
+        _end_sessions(locked)
+        record_operator(
+            locked,
+            actor=actor,
+            action="operator.second_factor_reset",
+            before={"second_factor": kinds},
+            after=None,
+            reason=reason,
+        )
+    return kinds
+
+
+def unlock_operator(user: User, *, actor: Actor, reason: str) -> list[str]:
+    """Let an operator try again who is locked out after too many failed logins.
+
+    Returns:
+        The addresses that were locked.
+
+    Raises:
+        OperatorForbidden, OwnAccount, ReasonMissing
+        OperatorStateConflict: nothing is locked.
+    """
+    _refuse_unless_manager(actor, user)
+    if not reason.strip():
+        raise ReasonMissing("Say why: the reason is kept in the audit log.")
+    with transaction.atomic():
+        _locked(user)
+        addresses = sorted(lock.address for lock in lockout.locks_of(user.get_username()))
+        if not addresses:
+            raise OperatorStateConflict(f"{user.get_username()} is not locked out. Look again.", id=user.pk)
+        lockout.lift_locks(user.get_username())
+        record_operator(
+            user,
+            actor=actor,
+            action="operator.unlocked",
+            before={"locked_out_at": addresses},
+            after=None,
+            reason=reason,
+        )
+    return addresses
+
+
 def operator_facts(user: User) -> dict[str, Any]:
     """What an admin sets on an operator, JSON-able; never the password."""
     return {
@@ -240,6 +305,11 @@ def _switch(user: User, *, active: bool, actor: Actor, action: str, reason: str)
             user, actor=actor, action=action, before=before, after=operator_facts(user), reason=reason
         )
     return user
+
+
+def _end_sessions(user: User) -> None:
+    """Every session and token of the account; it is a count, so none comes back with an older password."""
+    User.objects.filter(pk=user.pk).update(session_epoch=Coalesce(F("session_epoch"), 0) + 1)
 
 
 def _locked(user: User) -> User:

@@ -1,8 +1,8 @@
 """Four eyes: with `DATAFOLD_FOUR_EYES` a key needs two operators who did not ask for it themselves.
 
-The database holds the same rules: an `Approval` once for each operator, none by the owner, registrar
-or inviter, and no activation with too few (`keys.models.approval`). Who gives a client away is refused
-here: `accounts.clients` keeps every former owner.
+The database holds the same rules: an `Approval` once for each operator, none by who owns or ever owned
+the client, registered it or issued the enrolment token, and no activation with too few approvals by
+others (migrations 0003 and 0007).
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def agree(key: Key, *, actor: Actor, terms: Terms, reason: str = "") -> bool:
             "This key needs the approval of two operators, each by name. Say who approves (an operator's account)."
         )
     behind = parties(key)
-    former = set(key.client.former_owners.values_list("pk", flat=True))
+    owners = set(key.client.owners_ever.values_list("pk", flat=True))
     given = list(key.approvals.all())
     _refuse_own(actor.user, behind)
-    _refuse_former_owner(actor.user, former)
+    _refuse_former_owner(actor.user, owners)
     _refuse_again(actor.user, given)
     _refuse_other_terms(terms, given)
     Approval.objects.create(
@@ -96,7 +96,7 @@ def agree(key: Key, *, actor: Actor, terms: Terms, reason: str = "") -> bool:
         created_at=timezone.now(),
         **behind,
     )
-    own = former | {user.pk for user in behind.values() if user}
+    own = owners | {user.pk for user in behind.values() if user}
     enough = 1 + sum(approval.operator_id not in own for approval in given) >= approvals_needed(key)
     if not enough:
         record_event(
@@ -125,8 +125,8 @@ def _refuse_own(user: User, behind: dict[str, User | None]) -> None:
             )
 
 
-def _refuse_former_owner(user: User, former: set[int]) -> None:
-    if user.pk in former:
+def _refuse_former_owner(user: User, owners: set[int]) -> None:
+    if user.pk in owners:
         raise FourEyesRefused(
             "You owned this client, so under four eyes your approval does not count. Ask two other operators.",
             role="former owner",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.core.paginator import Paginator
@@ -15,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 
-from accounts.audit import Actor
+from accounts.audit import Actor, record_refused
 from accounts.models import AuditEvent, User
 
 COUNT_CAP = 1_000
@@ -136,8 +135,14 @@ def operator(request: HttpRequest) -> Actor:
     return Actor.operator(request.user)
 
 
-def say(request: HttpRequest, level: int, text: str) -> None:
-    messages.add_message(request, level, text)
+class DeniedOnRecord(PermissionDenied):
+    """A permission is missing, and the attempt is in the audit log already."""
+
+
+def note_refusal(request: HttpRequest, code: str = "PERMISSION_DENIED") -> None:
+    """Put on record that this operator was refused what this request asks for; looking around is not recorded."""
+    if request.method == "POST" and isinstance(request.user, User):
+        record_refused(user=request.user, call=f"POST {request.path}", code=code)
 
 
 def described(events: list[AuditEvent]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 
+from project.admin_base import DeniedOnRecord, note_refusal
 from project.search import find
 
 
@@ -35,7 +36,9 @@ class DataFoldAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 return view(request, *args, **kwargs)
-            except PermissionDenied:
+            except PermissionDenied as denied:
+                if not isinstance(denied, DeniedOnRecord):
+                    note_refusal(request)
                 context = {**self.each_context(request), "title": "Not allowed"}
                 return TemplateResponse(request, "admin/denied.html", context, status=403)
 

@@ -15,6 +15,12 @@ class ProjectConfig(AppConfig):
 
 
 class AdminConfig(DjangoAdminConfig):
-    """The admin site with DataFold's index."""
+    """The admin site with DataFold's index, and without the pages that allauth brings."""
 
     default_site = "project.admin_site.DataFoldAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from accounts.authentication.console import hide_allauth
+
+        hide_allauth()

@@ -41,6 +41,8 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
+    # Before Django's own: accounts' changepassword and createsuperuser take their place.
+    "accounts.apps.AccountsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -59,7 +61,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "project.apps.ProjectConfig",
-    "accounts.apps.AccountsConfig",
     "keys.apps.KeysConfig",
     "schemas.apps.SchemasConfig",
 ]

@@ -21,14 +21,13 @@ from accounts.clients import (
     change_client,
     create_client,
     reactivate_client,
-    refuse_if_changed,
     snapshot,
     suspend_client,
 )
 from accounts.models import Client, ClientStatus
 from keys.impact import client_usage_by_day, impact_of
 from keys.models import VERIFYING, EnrolmentToken, Key, Refusal
-from project.admin_base import ConsoleAdmin, operator
+from project.admin_base import ConsoleAdmin, note_refusal, operator
 from project.charts import columns
 from project.errors import DomainError
 from project.export import ExportableAdmin
@@ -175,9 +174,14 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):
         status = 200
         if request.method == "POST" and form.is_valid():
             try:
-                refuse_if_changed(client, request.POST.get("seen", ""))
-                SWITCHES[verb][0](client, actor=operator(request), reason=form.cleaned_data["reason"])
+                client = SWITCHES[verb][0](
+                    client,
+                    actor=operator(request),
+                    reason=form.cleaned_data["reason"],
+                    seen=request.POST.get("seen", ""),
+                )
             except DomainError as error:
+                note_refusal(request, error.code)
                 client.refresh_from_db()
                 form.add_error(None, error.message)
                 status = 409

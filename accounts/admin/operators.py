@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.admin.account_acts import account_state, act_view
 from accounts.audit import Actor
+from accounts.authentication.second_factor import STRONG
 from accounts.models import User
 from accounts.operators import (
     change_role,
@@ -28,7 +33,7 @@ from accounts.operators import (
     record_operator,
 )
 from accounts.roles import Role
-from project.admin_base import ConsoleAdmin, operator
+from project.admin_base import ConsoleAdmin, note_refusal, operator
 from project.errors import DomainError
 
 admin.site.unregister(Group)  # Roles are a table in code, not something to click together.
@@ -78,9 +83,19 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
     add_form = OperatorCreationForm
     change_password_form = AdminPasswordChangeForm
     audit_kind = "operator"
-    list_display = ["username", "first_name", "last_name", "email", "show_roles", "show_active", "last_login"]
+    list_display = [
+        "username",
+        "show_name",
+        "email",
+        "show_roles",
+        "show_active",
+        "show_second_factor",
+        "last_login",
+    ]
     list_filter = ["is_active", "groups"]
     search_fields = ["username", "email"]
+    search_help_text = "A part of the username or e-mail address."
+    change_form_outer_before_template = "admin/operator_top.html"
     sortable_by = ["username", "last_login"]
     filter_horizontal = ()
     add_fieldsets = ((None, {"fields": ["username", "email", "password1", "password2", "role"]}),)
@@ -90,11 +105,11 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             return self.add_fieldsets
         decided = (
             ["is_active", "role", "reason"]
-            if self._may_decide(request, obj)
+            if self.may_decide(request, obj)
             else ["show_active", "show_roles"]
         )
         return (
-            (None, {"fields": ["username", *(["password"] if self._may_decide(request, obj) else [])]}),
+            (None, {"fields": ["username"]}),
             ("Person", {"fields": ["first_name", "last_name", "email"]}),
             ("What they may do", {"fields": decided}),
             ("Dates", {"fields": ["last_login", "date_joined"]}),
@@ -104,13 +119,23 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         return ["last_login", "date_joined", "show_active", "show_roles", *(["username"] if obj else [])]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("groups")
+        factor = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=STRONG)
+        users: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
+        return users.annotate(second_factor=Exists(factor))
 
     @display(description="roles")
     def show_roles(self, user: User) -> str:
         if user.is_superuser:
             return "admin (superuser)"
         return ", ".join(group.name for group in user.groups.all()) or "none"
+
+    @display(description="name")
+    def show_name(self, user: User) -> str:
+        return user.get_full_name() or "-"
+
+    @display(description="second factor", label={"set up": "success", "none": "warning"})
+    def show_second_factor(self, user: Any) -> str:
+        return "set up" if user.second_factor else "none"
 
     @display(description="active", label={"active": "success", "inactive": "danger"})
     def show_active(self, user: User) -> str:
@@ -126,6 +151,27 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         """Decisions are by name: an operator who leaves is made inactive."""
         return False
 
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(lambda request, user_pk, act: act_view(self, request, user_pk, act))
+        return [path("<int:user_pk>/act/<slug:act>/", act, name="accounts_user_act"), *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        extra: dict[str, Any] = {}
+        if user is not None and self.has_view_permission(request, user):
+            extra = {
+                "may_decide": self.may_decide(request, user),
+                "own_account": user.pk == request.user.pk,
+                **account_state(user),
+            }
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -138,6 +184,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             with transaction.atomic():
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
+            note_refusal(request, error.code)
             messages.error(request, error.message)
             return redirect(request.get_full_path())
 
@@ -174,7 +221,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             after=operator_facts(stored),
             reason=reason,
         )
-        if self._may_decide(request, stored):
+        if self.may_decide(request, stored):
             self._decide(stored, form, actor, reason)
         obj.refresh_from_db()
 
@@ -186,12 +233,14 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             switch = reactivate_operator if form.cleaned_data["is_active"] else deactivate_operator
             switch(stored, actor=actor, reason=reason)
 
-    def _may_decide(self, request: HttpRequest, obj: User) -> bool:
+    def may_decide(self, request: HttpRequest, obj: User) -> bool:
+        """Whether this admin decides about that account: never about their own."""
         return obj.pk != request.user.pk and self.has_change_permission(request, obj)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
-        if id == str(request.user.pk):
-            return redirect("admin:password_change")  # which asks for the old one
+        user = self.get_object(request, unquote(id))
+        if user is not None and user.pk == request.user.pk:
+            return redirect("account_change_password")  # which asks for the old one
         with transaction.atomic():
             response = super().user_change_password(request, id, form_url)
             if request.method == "POST" and response.status_code == 302:

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.audit import Actor
-from accounts.authentication.errors import NotAuthenticated
+from accounts.audit import Actor, record_refused
+from accounts.authentication.errors import NotAuthenticated, OperatorAuthError
 from accounts.authentication.rest import OperatorSessionAuthentication, OperatorTokenAuthentication
 from accounts.models import User
 from keys.api.serializers import StrictSerializer
@@ -64,6 +64,17 @@ class OperatorView(APIView):
     permission_classes = [HoldsPermission]
     permissions: Mapping[str, str] = {}
     ordering: str | tuple[str, ...] = "-id"
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """As DRF's; what an operator tried to change and was refused is on record."""
+        refused = exc if isinstance(exc, DomainError) and not isinstance(exc, OperatorAuthError) else None
+        if refused and self.request.method not in SAFE_METHODS and isinstance(self.request.user, User):
+            self.note_refusal(self.request.user, refused.code)
+        return super().handle_exception(exc)
+
+    def note_refusal(self, user: User, code: str) -> None:
+        """Overridden where the refusal goes on record in another way."""
+        record_refused(user=user, call=f"{self.request.method} {self.request.path}", code=code)
 
     def page(self, rows: QuerySet[AnyModel], serializer: type[serializers.BaseSerializer[Any]]) -> Response:
         """One page of `rows`, which must be ordered by an index."""

@@ -19,6 +19,7 @@ from accounts.api.base import (
 )
 from accounts.api.key_serializers import DECISION_BODIES, KeyDetailSerializer, KeyFilter
 from accounts.api.openapi import PAGE
+from accounts.models import User
 from keys import four_eyes
 from keys.api.serializers import KeySerializer
 from keys.decisions import (
@@ -110,6 +111,9 @@ class DecisionView(OperatorView):
                 "Your approval is recorded. The key stays pending until another operator approves it too."
             )
         return ApiResponse(detail(request, loaded(key_id)), meta=meta)
+
+    def note_refusal(self, user: User, code: str) -> None:
+        """`decide` has put it on record, under the key."""
 
     def check_permissions(self, request: Request) -> None:
         """As every operators' call; an attempt that the role does not allow is on record."""

@@ -25,6 +25,12 @@ urlpatterns: list[URLPattern] = [
     *route(f"{_USER}/deactivate", users.UserDeactivateView.as_view(), "operator-user-deactivate"),
     *route(f"{_USER}/reactivate", users.UserReactivateView.as_view(), "operator-user-reactivate"),
     *route(f"{_USER}/password", users.UserPasswordView.as_view(), "operator-user-password"),
+    *route(
+        f"{_USER}/reset-second-factor",
+        users.UserResetSecondFactorView.as_view(),
+        "operator-user-reset-second-factor",
+    ),
+    *route(f"{_USER}/unlock", users.UserUnlockView.as_view(), "operator-user-unlock"),
     *route("operators/clients", clients.ClientsView.as_view(), "operator-clients"),
     *route(_CLIENT, clients.ClientView.as_view(), "operator-client"),
     *route(f"{_CLIENT}/suspend", clients.ClientSuspendView.as_view(), "operator-client-suspend"),

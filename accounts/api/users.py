@@ -160,6 +160,41 @@ class UserPasswordView(OperatorView):
         return changed(request, user, "password_set", password=None if "password" in wish else password)
 
 
+class UserResetSecondFactorView(OperatorView):
+    permissions = {"POST": "accounts.change_user"}
+
+    @extend_schema(
+        tags=TAGS,
+        summary="Take an operator's second factor away; needs a reason",
+        description="For who lost it: app, passkeys and recovery codes. Sessions and tokens end at once.",
+        request=ReasonSerializer,
+        responses=enveloped(OperatorSerializer, errors=[*CHANGE_ERRORS, "REASON_MISSING"]),
+    )
+    def post(self, request: Request, user_id: int) -> ApiResponse:
+        reason = self.body(ReasonSerializer).get("reason", "")
+        user = person(user_id)
+        operators.reset_second_factor(user, actor=actor(request), reason=reason)
+        return changed(request, user, "second_factor_reset")
+
+
+class UserUnlockView(OperatorView):
+    permissions = {"POST": "accounts.change_user"}
+
+    @extend_schema(
+        tags=TAGS,
+        summary="Let an operator try again who is locked out after failed logins; needs a reason",
+        request=ReasonSerializer,
+        responses=enveloped(
+            OperatorSerializer, errors=[*CHANGE_ERRORS, "OPERATOR_STATE_CONFLICT", "REASON_MISSING"]
+        ),
+    )
+    def post(self, request: Request, user_id: int) -> ApiResponse:
+        reason = self.body(ReasonSerializer).get("reason", "")
+        user = person(user_id)
+        operators.unlock_operator(user, actor=actor(request), reason=reason)
+        return changed(request, user, "operator_unlocked")
+
+
 def people() -> QuerySet[User]:
     factor = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=STRONG)
     return User.objects.prefetch_related("groups").annotate(second_factor=Exists(factor))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from math import ceil
 from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db.models import Max, Sum
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -38,7 +41,39 @@ def lock_address(request: HttpRequest) -> str | None:
 
 def lock_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
     """The name that failures are counted for (AXES_USERNAME_CALLABLE): one for all ways to spell it."""
-    name = str((credentials or {}).get("username") or "")
+    return _spelt(str((credentials or {}).get("username") or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One name that is locked out for one address (or IPv6 network), until then."""
+
+    address: str
+    until: datetime
+
+
+def locks_of(username: str) -> list[Lock]:
+    """Where this operator's name is locked out now."""
+    since = timezone.now() - settings.AXES_COOLOFF_TIME
+    attempts = (
+        AccessAttempt.objects.filter(username=_spelt(username), attempt_time__gt=since)
+        .order_by()
+        .values("ip_address")
+        .annotate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
+        .filter(failures__gte=settings.AXES_FAILURE_LIMIT)
+    )
+    return [
+        Lock(attempt["ip_address"] or "unknown", attempt["last"] + settings.AXES_COOLOFF_TIME)
+        for attempt in attempts
+    ]
+
+
+def lift_locks(username: str) -> None:
+    """Forget every failed attempt under this name."""
+    AccessAttempt.objects.filter(username=_spelt(username)).delete()
+
+
+def _spelt(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()[:USERNAME_LENGTH]
 
 

@@ -92,12 +92,12 @@ class Client(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="owned_clients"
     )
-    former_owners = models.ManyToManyField(
+    owners_ever = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         blank=True,
         editable=False,
         related_name="+",
-        help_text="Under four eyes who gave a client away does not approve its keys either.",
+        help_text="Kept by the database (triggers): under four eyes none of them approves its keys.",
     )
     contact_email = models.EmailField(blank=True)
     status = models.CharField(max_length=16, choices=ClientStatus, default=ClientStatus.ACTIVE)

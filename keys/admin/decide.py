@@ -37,7 +37,7 @@ from keys.decisions import (
 from keys.four_eyes import agreed_terms
 from keys.impact import Suspects, impact_of, suspects_of
 from keys.models import Key, KeyStatus
-from project.admin_base import operator, shown
+from project.admin_base import DeniedOnRecord, operator, shown
 from project.charts import columns
 from project.errors import DomainError
 
@@ -61,8 +61,7 @@ def decision_view(model_admin: Any, request: HttpRequest, verb: str) -> HttpResp
     """GET: the confirmation page. POST: decide, or preview what a compromise touches."""
     chosen = _verb(verb)
     if not request.user.has_perm(RULES[chosen].permission):
-        _record_forbidden(request, chosen)
-        raise PermissionDenied
+        raise _forbidden(request, chosen)
     keys = _keys(request)
     form = _form(chosen, keys, request)
     if request.method != "POST" or ("confirmed" not in request.POST and "preview" not in request.POST):
@@ -102,15 +101,14 @@ def _decide_each(
     return refused
 
 
-def _record_forbidden(request: HttpRequest, verb: Verb) -> None:
+def _forbidden(request: HttpRequest, verb: Verb) -> PermissionDenied:
     """A forged attempt is on record; one event, whatever it named."""
-    if request.method != "POST":
-        return
-    for given in request.POST.getlist("key")[:1]:
-        try:
-            record_refusal(uuid.UUID(given), verb, actor=operator(request), code=DecisionForbidden.code)
-        except ValueError:
-            return
+    try:
+        named = uuid.UUID(request.POST.getlist("key")[0])
+    except (IndexError, ValueError):
+        return PermissionDenied()
+    record_refusal(named, verb, actor=operator(request), code=DecisionForbidden.code)
+    return DeniedOnRecord()
 
 
 def _report(request: HttpRequest, verb: Verb, done: list[Key]) -> None:

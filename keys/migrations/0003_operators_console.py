@@ -3,26 +3,12 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models import F, Q
 
-from project.db.triggers import RefuseWrite
+from project.db.triggers import RefuseWrite, RefuseWriteAfterLookup
 
 TOO_FEW = (
     "OLD.status = 'pending' AND NEW.status = 'active' AND NEW.approvals_needed > 1 AND "
     "(SELECT COUNT(*) FROM keys_approval WHERE key_id = NEW.id) < NEW.approvals_needed"
 )
-
-
-class RefuseActivation(RefuseWrite):
-    """PostgreSQL takes no subquery in a trigger's WHEN, so there the condition moves into the function."""
-
-    def _create(self, vendor):
-        if vendor == "sqlite":
-            return super()._create(vendor)
-        return [
-            f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {self.condition} THEN "
-            f"RAISE EXCEPTION '{self.message}' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$",
-            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW "
-            f"EXECUTE FUNCTION {self.name}()",
-        ]
 
 
 def operator(**options):
@@ -114,7 +100,7 @@ class Migration(migrations.Migration):
             "approval_never_changed", "keys_approval", "UPDATE", "an approval is given once and never changed"
         ),
         RefuseWrite("approval_never_deleted", "keys_approval", "DELETE", "an approval is never deleted"),
-        RefuseActivation(
+        RefuseWriteAfterLookup(
             "key_needs_approvals", "keys_key", "UPDATE", "the key needs approvals by more operators", TOO_FEW
         ),
         RefuseWrite(

@@ -12,10 +12,9 @@ from keys.models.key import Key
 class Approval(models.Model):
     """One operator's agreement to activate one key on these terms.
 
-    The last one needed activates the key. Triggers (migration 0003) keep rows from being changed and
-    refuse an activation with too few. Who stood behind the request is copied here, so that a check
-    constraint can refuse their approval: a trigger over `accounts_client` would stop SQLite from ever
-    rebuilding that table.
+    The last one needed activates the key. Triggers (migrations 0003 and 0007) keep rows from being changed,
+    refuse one by who stands behind the request, and an activation with too few. Who stood behind it at the
+    time is kept here: that can change later.
     """
 
     key = models.ForeignKey(Key, models.PROTECT, related_name="approvals")

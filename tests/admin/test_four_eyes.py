@@ -135,6 +135,58 @@ def test_the_database_refuses_own_repeated_changed_and_deleted_approvals(
         Approval.objects.filter(pk=given.pk).delete()
 
 
+@pytest.mark.parametrize("part", ["owner", "registered_by"])
+def test_the_database_refuses_approvals_by_who_stands_behind(
+    make_operator: Callable[..., User], key: Key, part: str
+) -> None:
+    """Also where an approval is written past the service, and the owner has been changed back since."""
+    mara = make_operator("mara", "manager")
+    Client.objects.filter(pk=key.client_id).update(**{part: mara})
+    if part == "owner":
+        Client.objects.filter(pk=key.client_id).update(owner=None)
+    with pytest.raises(IntegrityError, match="stands behind a key"), transaction.atomic():
+        Approval.objects.create(key=key, operator=mara, created_at=timezone.now())
+
+
+def test_the_database_refuses_an_approval_by_who_issued_the_token(make_operator: Callable[..., User]) -> None:
+    mara = make_operator("mara", "manager")
+    _, token = issue_token(issued_by=mara)
+    key = pending_key("invited", enrolment_token=token)
+    with pytest.raises(IntegrityError, match="stands behind a key"), transaction.atomic():
+        Approval.objects.create(key=key, operator=mara, created_at=timezone.now())
+
+
+def test_the_database_does_not_count_who_came_to_own_the_client(
+    make_operator: Callable[..., User], key: Key
+) -> None:
+    """Two approvals, one by who then owned the client for a moment: no activation, whoever writes it."""
+    mara, milo, zoe = (make_operator(name, "manager") for name in ("mara", "milo", "zoe"))
+    for operator in (mara, milo):
+        Approval.objects.create(key=key, operator=operator, created_at=timezone.now())
+    for owner in (milo, None):
+        Client.objects.filter(pk=key.client_id).update(owner=owner)
+    with (
+        pytest.raises(IntegrityError, match="more operators who do not stand behind it"),
+        transaction.atomic(),
+    ):
+        Key.objects.filter(pk=key.pk).update(status="active")
+    Approval.objects.create(key=key, operator=zoe, created_at=timezone.now())
+    assert Key.objects.filter(pk=key.pk).update(status="active") == 1
+
+
+def test_the_database_never_forgets_an_owner(make_operator: Callable[..., User], key: Key) -> None:
+    mara = make_operator("mara", "manager")
+    client = Client.objects.get(pk=key.client_id)
+    Client.objects.filter(pk=client.pk).update(owner=mara)
+    assert set(client.owners_ever.all()) == {mara}
+    with pytest.raises(IntegrityError, match="never forgotten"), transaction.atomic():
+        client.owners_ever.clear()
+    with pytest.raises(IntegrityError, match="never forgotten"), transaction.atomic():
+        mara.delete()
+    born_owned = Client.objects.create(client_id="born-owned", owner=mara)
+    assert set(born_owned.owners_ever.all()) == {mara}
+
+
 def test_who_gives_the_client_away_does_not_count(make_operator: Callable[..., User], key: Key) -> None:
     """Own the client, give it to somebody else, approve: neither before nor after, nor with one's first approval."""
     mara, milo, zoe, tom = (make_operator(name, "manager") for name in ("mara", "milo", "zoe", "tom"))

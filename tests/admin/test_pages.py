@@ -232,6 +232,12 @@ def test_every_trigger_survives_the_migrations() -> None:
         "key_approvals_frozen",
         "approval_never_changed",
         "approval_never_deleted",
+        "key_needs_outsiders",
+        "approval_by_outsider",
+        "client_owner_remembered_insert",
+        "client_owner_remembered_update",
+        "client_owners_no_update",
+        "client_owners_no_delete",
         "audit_event_no_update",
         "audit_event_no_delete",
     }

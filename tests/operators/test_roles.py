@@ -43,6 +43,8 @@ CALLS = [
     Call("POST", "users/{user}/deactivate", {"admin"}, WHY),
     Call("POST", "users/{user}/reactivate", {"admin"}, WHY),
     Call("POST", "users/{user}/password", {"admin"}, {}),
+    Call("POST", "users/{user}/reset-second-factor", {"admin"}, WHY),
+    Call("POST", "users/{user}/unlock", {"admin"}, WHY),
     Call("GET", "clients", ALL),
     Call("POST", "clients", DECIDE, {"client_id": "new-client"}),
     Call("GET", "clients/{client}", ALL),
