@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -136,6 +136,8 @@ class RefusalBuffer:
                 return
             try:
                 _write(waiting, counts)
+            except Error as error:
+                log.error("%d refusals could not be written: %s", sum(counts.values()), error)
             except Exception:  # whatever a database can raise: an answer never breaks over its record
                 log.exception("%d refusals could not be written", sum(counts.values()))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
@@ -22,6 +24,14 @@ from project.context import current_context
 from project.errors import DomainError
 
 log = logging.getLogger(__name__)
+
+# What a database that is away, going, or too busy raises; everything else of it is a mistake of ours.
+DATABASE_AWAY = (OperationalError, InterfaceError)
+DATABASE_AWAY_MESSAGE = (
+    "The database does not answer. Try again after the seconds that Retry-After gives, signed anew; look first whether "
+    "a write was done, for its answer may be all that was lost."
+)
+DATABASE_RETRY_SECONDS = 2
 
 # DRF's own exceptions, by their class; everything else of DRF is INVALID_REQUEST.
 _DRF_CODES: list[tuple[type[exceptions.APIException], str]] = [
@@ -59,6 +69,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 def _describe(error: Exception) -> tuple[str, str, dict[str, Any], int]:
     if isinstance(error, SignatureError | DomainError):
         return error.code, error.message, dict(error.details), status_of(error.code)
+    if isinstance(error, DATABASE_AWAY):
+        log.error("the database does not answer: %s", error)
+        details = {"retry_after": DATABASE_RETRY_SECONDS}
+        return "SERVICE_UNAVAILABLE", DATABASE_AWAY_MESSAGE, details, 503
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -138,7 +152,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Django's handler500."""
+    """Django's handler500, called while the exception is handled."""
+    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        retry_after = DATABASE_RETRY_SECONDS
+        response = json_failure(
+            request, "SERVICE_UNAVAILABLE", DATABASE_AWAY_MESSAGE, 503, {"retry_after": retry_after}
+        )
+        response["Retry-After"] = str(retry_after)
+        return response
     return json_failure(
         request,
         "INTERNAL_ERROR",

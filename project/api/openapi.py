@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from project.api.catalogue import CATALOGUE
 
-ALWAYS = ["INTERNAL_ERROR", "RATE_LIMITED"]
+ALWAYS = ["INTERNAL_ERROR", "RATE_LIMITED", "SERVICE_UNAVAILABLE"]
 
 
 class MetaSerializer(serializers.Serializer[Any]):

@@ -55,7 +55,6 @@ class ValidateFileView(CheckView):
                 "DIGEST_MISSING",
                 "BODY_TOO_LARGE",
                 "UNSUPPORTED_MEDIA_TYPE",
-                "SERVICE_UNAVAILABLE",
             ],
         ),
     )
