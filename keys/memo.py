@@ -5,7 +5,6 @@ It spares a flood of repeats the elliptic curves; replay, state and time are che
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import OrderedDict
 
@@ -16,22 +15,17 @@ class SignatureMemo:
     def __init__(self, *, size: int, ttl: int) -> None:
         self._size = size
         self._ttl = ttl
-        self._held: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._held: OrderedDict[tuple[bytes, bytes], tuple[float, str]] = OrderedDict()
 
     def recall(self, signature: bytes, base: bytes) -> str:
         """The thumbprint of the key under which it held, or ""."""
-        found = self._held.get(_digest(signature, base))
+        found = self._held.get((signature, base))
         return found[1] if found is not None and found[0] > time.monotonic() else ""
 
     def remember(self, signature: bytes, base: bytes, thumbprint: str) -> None:
-        self._held[_digest(signature, base)] = (time.monotonic() + self._ttl, thumbprint)
+        self._held[signature, base] = (time.monotonic() + self._ttl, thumbprint)
         while len(self._held) > self._size:
             try:
                 self._held.popitem(last=False)
             except KeyError:
                 break
-
-
-def _digest(signature: bytes, base: bytes) -> bytes:
-    # The length keeps (signature, base) apart from any other split of the same bytes.
-    return hashlib.sha256(len(signature).to_bytes(4) + signature + base).digest()

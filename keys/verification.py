@@ -7,8 +7,8 @@ else a revoked key looks like a wrong signature.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -45,8 +45,7 @@ from project.proxies import client_address
 __all__ = ["VerifiedSignature", "check_standing", "find_client", "verify_message", "verify_request"]
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedSignature:
+class VerifiedSignature(NamedTuple):
     """A signature that held, with everything a receipt needs."""
 
     client: ClientRecord
@@ -128,8 +127,7 @@ def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> 
     return client
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """A signed request about to be judged."""
 
     message: Request
@@ -140,8 +138,7 @@ class _Claim:
     timer: PhaseTimer
 
 
-@dataclass(frozen=True, slots=True)
-class _Holds:
+class _Holds(NamedTuple):
     """A signature that holds; whether it is a replay is still open."""
 
     client: ClientRecord

@@ -80,7 +80,7 @@ def wire_request(request: HttpRequest, *, read_body: bool = True) -> Request:
         scheme=scheme,
         authority=authority,
         fields=WireFields(request.META),
-        body=request.body if read_body else b"",
+        body=request.body if read_body and request.META.get("CONTENT_LENGTH") else b"",
     )
 
 
@@ -102,20 +102,25 @@ def raw_target(request: HttpRequest) -> str:
 
 def _origin(request: HttpRequest) -> tuple[str, str]:
     """Scheme and authority from the configured public origins, else from a Host that is allowed."""
-    scheme = wire_scheme(request)
-    host = wire_host(request)
-    origins = public_origins()
-    if not origins:
-        authority = normalise_authority(host, scheme)
-        if not validate_host(
-            authority.rpartition(":")[0] if _has_port(authority) else authority, _allowed_hosts()
-        ):
-            raise _not_ours(host)
-        return scheme, authority
-    for authority, public_scheme in origins.items():
+    allowed = () if public_origins() else tuple(_allowed_hosts())
+    return _judged_origin(wire_scheme(request), wire_host(request), tuple(public_origins().items()), allowed)
+
+
+@lru_cache(maxsize=256)
+def _judged_origin(
+    scheme: str, host: str, origins: tuple[tuple[str, str], ...], allowed: tuple[str, ...]
+) -> tuple[str, str]:
+    """Remembered for the hosts that are ours: a server has few. A refusal is not remembered."""
+    for authority, public_scheme in origins:
         if normalise_authority(host, public_scheme) == authority:
             return public_scheme, authority
-    raise _not_ours(host)
+    if origins:
+        raise _not_ours(host)
+    authority = normalise_authority(host, scheme)
+    name = authority.rpartition(":")[0] if _has_port(authority) else authority
+    if not validate_host(name, allowed):
+        raise _not_ours(host)
+    return scheme, authority
 
 
 def _has_port(authority: str) -> bool:

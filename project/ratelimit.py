@@ -6,8 +6,8 @@ RateLimit: "client";r=5999;t=42
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.http.response import HttpResponseBase
 
@@ -16,8 +16,7 @@ from project.context import current_context
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """One limit as the caller stands to it.
 
     Args:

@@ -398,6 +398,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["project.api.permissions.IsSigned"],
     "DEFAULT_THROTTLE_CLASSES": ["keys.api.throttles.AnonymousThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["project.api.envelope.EnvelopeRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "project.api.negotiation.ContentNegotiation",
     "DEFAULT_PARSER_CLASSES": ["project.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "project.api.pagination.EnvelopeCursorPagination",
     "DEFAULT_SCHEMA_CLASS": "project.api.openapi.EnvelopeAutoSchema",

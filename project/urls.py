@@ -16,10 +16,10 @@ from project.pages import home
 from project.security.redoc import redoc_bundle
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", home, name="home"),
-    path("favicon.ico", RedirectView.as_view(url="/static/datafold/favicon.svg", permanent=True)),
     path("api/v1/", include("project.api.urls")),
     path("api/", include("project.api.urls")),
+    path("", home, name="home"),
+    path("favicon.ico", RedirectView.as_view(url="/static/datafold/favicon.svg", permanent=True)),
     path("account/", include("accounts.authentication.urls")),
     path("admin/login/", admin_login),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from keys.errors import ReplayCheckUnavailable
 
@@ -34,8 +33,7 @@ class Outcome(Enum):
     """By the store's clock it is signed in the future, or may be forgotten already; nothing was spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """One signed request that holds, about to be let in.
 
     `created` and `remember_until` and `now` are Unix seconds; `clock_skew` seconds; `rate_limit`
@@ -59,8 +57,7 @@ class Spend:
         return self.created - self.clock_skew
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """`remaining` requests in the current minute, `reset` seconds until it ends.
 
     Where the outcome is TOO_EARLY, `reset` is after how many seconds a new signature counts.

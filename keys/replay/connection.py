@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 import redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -78,7 +79,8 @@ class RedisConnections:
         return True
 
     def _ask(self, connection: Any, *command: str | int | float) -> Any:
-        connection.send_packed_command(connection.pack_command(*command), check_health=False)
+        packed = pack_command(command)  # type: ignore[arg-type]  # its stub means a tuple of one
+        connection.send_packed_command((packed,), check_health=False)
         return connection.read_response()
 
     def _connection(self) -> Any:

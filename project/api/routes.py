@@ -25,4 +25,4 @@ def grouped(patterns: Iterable[URLPattern]) -> list[URLPattern | URLResolver]:
             )
         else:
             alone.append(pattern)
-    return alone + [path(f"{first}/", include(members)) for first, members in groups.items()]
+    return [path(f"{first}/", include(members)) for first, members in groups.items()] + alone

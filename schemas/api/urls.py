@@ -11,11 +11,11 @@ from schemas.api.versions import LatestVersionView, ReceiptView, VersionDetailVi
 VERSION = "schemas/<str:name>/versions/<int:number>"
 
 urlpatterns: list[URLPattern] = [
+    *route(VERSION, VersionDetailView.as_view(), "schema-version"),
     *route("schemas", SchemaListView.as_view(), "schema-list"),
     *route("schemas/<str:name>", SchemaDetailView.as_view(), "schema-detail"),
     *route("schemas/<str:name>/versions", VersionListView.as_view(), "schema-versions"),
     *route("schemas/<str:name>/versions/latest", LatestVersionView.as_view(), "schema-latest"),
-    *route(VERSION, VersionDetailView.as_view(), "schema-version"),
     *route(f"{VERSION}/receipt", ReceiptView.as_view(), "schema-receipt"),
     *route(f"{VERSION}/validate", ValidateView.as_view(), "schema-validate"),
     *route(f"{VERSION}/validate-file", ValidateFileView.as_view(), "schema-validate-file"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,7 +131,7 @@ def test_a_fast_worker_does_not_forget_too_early(
     with clock_off_by(hours=1):
         JOBS["purge-replay-memory"].run(datetime.now(UTC))
     assert SpentNonce.objects.count() == 1
-    assert database_store.spend(dataclasses.replace(captured)).outcome is Outcome.REPLAYED
+    assert database_store.spend(captured).outcome is Outcome.REPLAYED
 
 
 def test_a_switch_that_a_slow_server_makes_begins_by_the_databases_clock(transactional_db: None) -> None:

@@ -229,9 +229,8 @@ def _mode() -> str:
 
 
 def _now(spend: Spend) -> Spend:
-    import dataclasses
 
-    return dataclasses.replace(spend, now=time.time())
+    return spend._replace(now=time.time())
 
 
 @contextmanager
