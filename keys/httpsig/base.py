@@ -10,6 +10,7 @@ from .message import Message
 from .signatures import UnverifiedSignature
 
 _NOT_IN_LINE = re.compile(r"[^\t -~]")
+_IN_LINE = b"\t" + bytes(range(0x20, 0x7F))  # what is left without them are the line feeds between lines
 _IDENTIFIER = re.compile(r'"[^"]*"(?:;[a-z*][a-z0-9_\-.*]*(?:="(?:[^"\\]|\\.)*"|=[^";: ]*)?)*(?=: )')
 
 
@@ -35,11 +36,13 @@ def build_base(
     """The base for components and the value of ``@signature-params``, which signer and verifier share."""
     lines = components.lines(message, structured_fields)
     lines.append(f'"@signature-params": {params_text}')
-    base = "\n".join(lines)
-    single_line = base.replace("\n", "")
-    if not (base.isascii() and single_line.isprintable() and len(base) - len(single_line) == len(lines) - 1):
-        _refuse_unsafe(components, lines)
-    return base.encode("ascii")
+    try:
+        base = "\n".join(lines).encode("ascii")
+    except UnicodeEncodeError:
+        raise _unsafe(components, lines) from None
+    if len(base.translate(None, _IN_LINE)) != len(lines) - 1:
+        raise _unsafe(components, lines)
+    return base
 
 
 def line_digests(base: bytes) -> list[dict[str, str]]:
@@ -56,12 +59,12 @@ def _identifier(line: bytes) -> str:
     return match[0] if match is not None else text[:64]
 
 
-def _refuse_unsafe(components: Components, lines: Sequence[str]) -> None:
-    """Raises for the first line with a character that no base may hold; a tab inside a value may stay."""
-    for component, line in zip(components, lines, strict=False):
-        if _NOT_IN_LINE.search(line) is not None:
-            raise ComponentUnknown(
-                f"The value of {component.text} holds a control or non-ASCII character, which a signature "
-                "cannot cover. Encode it, or leave the component out.",
-                component=component.text,
-            )
+def _unsafe(components: Components, lines: Sequence[str]) -> ComponentUnknown:
+    """The refusal of the first line with a character that no base may hold."""
+    texts = [component.text for component in components] + ['"@signature-params"']
+    found = next(text for text, line in zip(texts, lines, strict=True) if _NOT_IN_LINE.search(line))
+    return ComponentUnknown(
+        f"The value of {found} holds a control or non-ASCII character, which a signature "
+        "cannot cover. Encode it, or leave the component out.",
+        component=found,
+    )

@@ -158,27 +158,20 @@ def _parse_common_params(text: str, limits: Limits) -> dict[str, sf.BareItem] | 
         return None
     params: dict[str, sf.BareItem] = {}
     created, expires, keyid, alg, nonce, tag = match.groups()
-    size = 0
     if created is not None:
         params["created"] = int(created)
-        size += len(created) + len(";created=")
     if expires is not None:
         params["expires"] = int(expires)
-        size += len(expires) + len(";expires=")
     if keyid is not None:
         params["keyid"] = keyid
-        size += len(keyid) + len(';keyid=""')
     if alg is not None:
         params["alg"] = alg
-        size += len(alg) + len(';alg=""')
     if nonce is not None:
         params["nonce"] = nonce
-        size += len(nonce) + len(';nonce=""')
     if tag is not None:
         params["tag"] = tag
-        size += len(tag) + len(';tag=""')
-    # A group holds its last match: if one came twice, the sizes do not add up.
-    return params if size == len(text) and len(params) <= limits.params else None
+    # A group holds its last match: if one came twice, there are more semicolons than parameters.
+    return params if len(params) == text.count(";") and len(params) <= limits.params else None
 
 
 @lru_cache(maxsize=_MEMO_LISTS)
