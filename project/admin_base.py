@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +13,14 @@ from django.db import connections
 from django.db.models import Model, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.dateparse import parse_datetime
 from unfold.admin import ModelAdmin
 
 from accounts.audit import Actor, record_refused
 from accounts.models import AuditEvent, User
 
 COUNT_CAP = 1_000
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)$")
 HISTORY_LENGTH = 200
 
 
@@ -175,4 +178,13 @@ def shown(value: Any) -> str:
         return ", ".join(f"{name}: {shown(item)}" for name, item in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return _instant(str(value)) or str(value)
+
+
+def _instant(text: str) -> str:
+    """A moment as `isoformat` writes it, without its microseconds; "" for any other text."""
+    try:
+        moment = parse_datetime(text) if _INSTANT.match(text) else None
+    except ValueError:  # it has the form and is none: strangers' metadata is shown here, too
+        moment = None
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""

@@ -35,13 +35,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns over time, stacked. `ticks` are the labels worth writing under the chart."""
+    """Columns over time, stacked. `ticks` are the labels worth writing under the chart; `totals` by kind."""
 
     columns: tuple[Column, ...]
     width: float
     top: int
     ticks: tuple[str, ...]
     total: int
+    totals: dict[str, int]
     description: str
 
 
@@ -65,6 +66,7 @@ def columns(labels: Sequence[str], series: dict[str, Sequence[int]], *, descript
         description: what the chart shows, for who cannot see it.
     """
     totals = [sum(values[index] for values in series.values()) for index in range(len(labels))]
+    sums = {kind: sum(values) for kind, values in series.items()}
     top = nice_top(max(totals, default=0))
     drawn = []
     for index, label in enumerate(labels):
@@ -76,7 +78,7 @@ def columns(labels: Sequence[str], series: dict[str, Sequence[int]], *, descript
             if values[index]:
                 parts.append(Part(kind, x + 1, round(y, 2), BAR, round(max(height, 1.0), 2)))
         drawn.append(Column(label, f"{label}: {', '.join(said)}", x, tuple(parts)))
-    return Columns(tuple(drawn), len(labels) * STEP, top, _ticks(labels), sum(totals), description)
+    return Columns(tuple(drawn), len(labels) * STEP, top, _ticks(labels), sum(totals), sums, description)
 
 
 def rows(

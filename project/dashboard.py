@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import QuerySet, Sum
@@ -28,7 +30,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent, Client
 from keys.jobs.totals import last_hours
-from keys.models import VERIFYING, HourTotal, Key, KeyStatus, KeyUsage, RefusalCount
+from keys.models import HourTotal, Key, KeyStatus, KeyUsage, RefusalCount
 from project.admin_base import capped_count, described
 from project.charts import Columns, Row, columns, rows
 from project.parts import parts
@@ -55,6 +57,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
             "waiting": waiting(),
             "states": keys_by_state(),
             "expiring": expiring(now),
+            "expiring_link": expiring_link(now),
             "traffic": traffic(now),
             "refusals": refusals_by_code(now),
             "busiest": busiest_clients(now),
@@ -90,13 +93,13 @@ def keys_by_state() -> list[Row]:
 
 
 def expiring(now: datetime) -> Columns:
-    """Keys that verify and end within 30 days, in steps of five days."""
+    """Active keys that end within 30 days, in steps of five days."""
 
     def count() -> list[int]:
         return [
             _capped(
                 Key.objects.filter(
-                    status__in=VERIFYING,
+                    status=KeyStatus.ACTIVE,
                     expires_at__gte=now + timedelta(days=start),
                     expires_at__lt=now + timedelta(days=start + 5),
                 ),
@@ -109,6 +112,18 @@ def expiring(now: datetime) -> Columns:
     return columns(
         labels, {"expiring": _fresh("dashboard:expiring", count)}, description="Keys that expire soon"
     )
+
+
+def expiring_link(now: datetime) -> str:
+    """The list of those keys: the filter takes a date and a time for each end."""
+    end = now + timedelta(days=30)
+    ends = {
+        "expires_at_from_0": f"{now:%Y-%m-%d}",
+        "expires_at_from_1": f"{now:%H:%M:%S}",
+        "expires_at_to_0": f"{end:%Y-%m-%d}",
+        "expires_at_to_1": f"{end:%H:%M:%S}",
+    }
+    return f"{reverse('admin:keys_key_changelist')}?{urlencode({'status__exact': 'active', **ends})}"
 
 
 def traffic(now: datetime) -> Columns:
@@ -133,7 +148,8 @@ def refusals_by_code(now: datetime) -> list[Row]:
     )
     found = [(entry["code"], entry["total"]) for entry in counts]
     listed = reverse("admin:keys_refusal_changelist")
-    return rows(found, links={code: f"{listed}?code={code}" for code, _ in found})
+    bars = rows(found, links={code: f"{listed}?code={code}" for code, _ in found})
+    return [replace(bar, kind="refused") for bar in bars]
 
 
 def busiest_clients(now: datetime) -> list[Row]:
@@ -211,5 +227,4 @@ def _plus(count: int, cap: int) -> str:
 
 
 def _with_plus(bar: Row) -> Row:
-    text = _plus(bar.value, CAP)
-    return Row(bar.label, bar.value, bar.share, text, bar.kind, bar.link)
+    return replace(bar, text=_plus(bar.value, CAP))

@@ -31,10 +31,18 @@ class SafeCSV(CSV):  # type: ignore[misc]
         return safe.export("csv", **kwargs)
 
 
+class CsvFirst(ExportForm):  # type: ignore[misc]
+    """CSV is chosen until JSON is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("format", "0")
+
+
 class ExportableAdmin(ExportMixin):  # type: ignore[misc]
     """An Export button that takes the list as it is filtered, up to 20,000 rows."""
 
-    export_form_class = ExportForm
+    export_form_class = CsvFirst
     formats = [SafeCSV, JSON]
 
     def get_export_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -83,8 +83,11 @@ def check_jobs() -> tuple[Part, Part]:
     on_time = times["started"] is not None and times["started"] > recent
     last = f"last job {times['started']:%Y-%m-%d %H:%M} UTC" if times["started"] else "no job has run yet"
     if not settings.CELERY_BROKER_URL:
-        note = f"No broker: run `manage.py housekeeping` from a timer ({last})."
-        return Part("Worker", "unused", note), Part("Beat", "unused" if on_time else "late", note)
+        if on_time:
+            note = f"Not used: housekeeping runs the jobs, {last}."
+            return Part("Worker", "unused", note), Part("Beat", "unused", note)
+        note = f"No broker, and no housekeeping: start `manage.py housekeeping --every 60` ({last})."
+        return Part("Worker", "late", note), Part("Beat", "late", note)
     beat = (
         Part("Beat", "healthy", last)
         if on_time

@@ -37,11 +37,13 @@ def _nonce_script(request: HttpRequest) -> str:
 
 
 def _item(title: str, icon: str, url_name: str, permission: str, **more: Any) -> dict[str, Any]:
+    """An entry; every page below its own marks it as the active one."""
     return {
         "title": title,
         "icon": icon,
         "link": lambda request: _url(url_name),
         "permission": _may(permission, url_name),
+        "active": lambda request: request.path.startswith(_url(url_name) or "-"),
         **more,
     }
 

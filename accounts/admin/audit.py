@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from import_export.resources import ModelResource
@@ -109,16 +109,40 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
     search_fields = ["request_id"]
     search_help_text = "A request id, an operator, a client_id, or a key's registration id, exactly."
     sortable_by: list[str] = []
-    fieldsets = [
-        (None, {"fields": ["created_at", "show_actor", "actor_key", "show_action", "show_target", "reason"]}),
-        ("Request", {"fields": ["request_link", "address"]}),
-        ("Before and after", {"fields": ["diff"]}),
+    fields = [
+        "when",
+        "show_action",
+        "show_target",
+        "show_actor",
+        "actor_key",
+        "reason",
+        "request_link",
+        "address",
     ]
-    readonly_fields = ["show_actor", "show_action", "show_target", "request_link", "diff"]
+    readonly_fields = ["when", "show_actor", "show_action", "show_target", "request_link"]
+    change_form_outer_after_template = "admin/audit_event_panel.html"
 
     @admin.display(description="time", ordering="id")
     def when(self, event: AuditEvent) -> str:
         return f"{event.created_at:%Y-%m-%d %H:%M:%S}"
+
+    def get_fields(self, request: HttpRequest, obj: AuditEvent | None = None) -> list[str]:
+        """Without what this event does not have."""
+        empty = {name for name in ("actor_key", "reason", "address") if obj and not getattr(obj, name)}
+        if obj and not obj.request_id:
+            empty.add("request_link")
+        return [name for name in self.fields if name not in empty]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        event = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        panel = {"changes": change_rows(event.before, event.after)} if event else {}
+        return super().change_view(request, object_id, form_url, {**panel, **(extra_context or {})})  # type: ignore[no-any-return]
 
     @display(description="action")
     def show_action(self, event: AuditEvent) -> str:
@@ -145,14 +169,6 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
             return "-"
         everything = reverse("admin:accounts_auditevent_changelist") + f"?q={event.request_id}"
         return format_html('<a class="df-link" href="{}">{}</a>', everything, event.request_id)
-
-    @display(description="before and after")
-    def diff(self, event: AuditEvent) -> str:
-        from django.template.loader import render_to_string
-
-        return render_to_string(
-            "admin/audit_changes.html", {"changes": change_rows(event.before, event.after)}
-        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.http import QueryDict
@@ -14,6 +14,7 @@ from unfold.widgets import (
 
 from accounts.clients import CHANGEABLE, ClientStateConflict, refuse_if_changed, snapshot
 from accounts.models import Client, Scope
+from accounts.models.client import default_scopes
 
 
 class LinesField(forms.CharField):
@@ -37,6 +38,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         required=False,
         choices=[(scope.value, scope.value) for scope in Scope],
+        initial=default_scopes,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
     )
     allowed_networks = LinesField(
@@ -54,6 +56,14 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Client
+        widgets: ClassVar = {"metadata": UnfoldAdminTextareaWidget({"rows": 3})}
+        help_texts: ClassVar = {
+            "client_id": "What the client signs its requests as (keyid); it never changes. Letters, digits and . _ -",
+            "owner": "Who answers for it. Under four eyes an owner does not approve its keys.",
+            "contact_email": "Warned before a key expires, and asked to rotate.",
+            "profile": "How strictly signatures are judged: strict 60 s, standard 300 s, lenient only to develop.",
+            "metadata": "A JSON object of at most 10 names.",
+        }
         fields = [
             "client_id",
             "name",

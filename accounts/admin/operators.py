@@ -109,7 +109,6 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
             else ["show_active", "show_roles"]
         )
         return (
-            (None, {"fields": ["username"]}),
             ("Person", {"fields": ["first_name", "last_name", "email"]}),
             ("What they may do", {"fields": decided}),
             ("Dates", {"fields": ["last_login", "date_joined"]}),

@@ -62,6 +62,10 @@ def decision_view(model_admin: Any, request: HttpRequest, verb: str) -> HttpResp
     chosen = _verb(verb)
     if not request.user.has_perm(RULES[chosen].permission):
         raise _forbidden(request, chosen)
+    from_queue = request.GET.get("from") == "queue"
+    if from_queue and not _named(request):
+        messages.warning(request, "Select at least one key first.")
+        return redirect("admin:keys_key_queue")
     keys = _keys(request)
     form = _form(chosen, keys, request)
     if request.method != "POST" or ("confirmed" not in request.POST and "preview" not in request.POST):
@@ -73,6 +77,8 @@ def decision_view(model_admin: Any, request: HttpRequest, verb: str) -> HttpResp
         return _page(
             model_admin, request, chosen, load([key.pk for key in keys if key.pk in refused]), form, refused
         )
+    if from_queue:
+        return redirect("admin:keys_key_queue")
     return redirect("admin:keys_key_change", keys[0].pk) if len(keys) == 1 else redirect(_after_bulk(chosen))
 
 
@@ -148,7 +154,7 @@ def _page(
         "shows_evidence": verb in WITH_EVIDENCE,
         "is_revocation": verb is Verb.REVOKE,
         "may_see_audit": request.user.has_perm("accounts.view_auditevent"),
-        "back": request.GET.get("from") == "queue",
+        "from_queue": request.GET.get("from") == "queue",
         **_impact(verb, [item.evidence.key for item in possible]),
         **_suspects(verb, form, [item.evidence.key for item in possible]),
     }
@@ -196,10 +202,13 @@ def _form(verb: Verb, keys: list[Key], request: HttpRequest) -> DecisionForm:
     return kind(request.POST if request.method == "POST" else None, keys=keys)
 
 
+def _named(request: HttpRequest) -> list[str]:
+    return (request.POST if request.method == "POST" else request.GET).getlist("key")
+
+
 def _keys(request: HttpRequest) -> list[Key]:
-    given = (request.POST if request.method == "POST" else request.GET).getlist("key")
     try:
-        ids = list(dict.fromkeys(uuid.UUID(one) for one in given))
+        ids = list(dict.fromkeys(uuid.UUID(one) for one in _named(request)))
     except ValueError as error:
         raise Http404 from error
     keys = load(ids[:MOST_AT_ONCE])

@@ -17,13 +17,14 @@ from unfold.widgets import (
 )
 
 from accounts.models import Profile, Scope
+from accounts.models.client import default_scopes
 from keys.decisions import Details, Verb
 from keys.lifecycle import ROTATION_NOTICE, default_expiry
 from keys.models import Key, RevocationReason
 
 LONGEST_LIFETIME_DAYS = 3650
 REVOCATION_LABELS = {
-    RevocationReason.UNSPECIFIED: "unspecified",
+    RevocationReason.UNSPECIFIED: "unspecified: none of the others",
     RevocationReason.KEY_COMPROMISE: "keyCompromise: somebody else has, or may have, the private key",
     RevocationReason.AFFILIATION_CHANGED: "affiliationChanged: the client belongs to somebody else now",
     RevocationReason.SUPERSEDED: "superseded: another key took over",
@@ -120,7 +121,7 @@ class ApproveForm(DecisionForm):
         else:
             profiles = [("", "As each client has it"), *profiles]
             self.fields["scopes"].choices = [(scope.value, scope.value) for scope in Scope]  # type: ignore[attr-defined]
-            self.initial["scopes"] = Scope.values
+            self.initial["scopes"] = default_scopes()
         self.fields["profile"].choices = profiles  # type: ignore[attr-defined]
 
     def clean_valid_until(self) -> datetime:
@@ -148,7 +149,7 @@ class ConfirmTermsForm(DecisionForm):
 
 class RevokeForm(DecisionForm):
     revocation_reason = forms.ChoiceField(
-        choices=list(REVOCATION_LABELS.items()),
+        choices=[("", "Choose …"), *REVOCATION_LABELS.items()],
         widget=UnfoldAdminSelectWidget(),
         label="Reason (RFC 5280)",
         help_text="The client sees it when it signs with the key.",
@@ -157,6 +158,7 @@ class RevokeForm(DecisionForm):
         required=False,
         widget=DateTimeInput(),
         label="Compromised since (UTC)",
+        error_messages={"required": "Since when? Then what it signed is listed."},
         help_text="If known. Everything that the key signed from then on is listed as suspect.",
     )
     reason = forms.CharField(
@@ -166,6 +168,12 @@ class RevokeForm(DecisionForm):
         widget=UnfoldAdminTextareaWidget({"rows": 2}),
         help_text="Kept in the audit log.",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "preview" in self.data:
+            self.fields["revocation_reason"].required = False
+            self.fields["compromised_since"].required = True
 
     def clean_compromised_since(self) -> datetime | None:
         moment: datetime | None = self.cleaned_data["compromised_since"]

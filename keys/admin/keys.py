@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from import_export.resources import ModelResource
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
@@ -92,66 +91,22 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):
         "name",
         "algorithm",
         "proven",
-        "registered_at",
-        "expires_at",
-        "last_used_at",
+        "show_registered",
+        "show_expires",
+        "show_last_used",
     ]
     list_filter = ["status", AlgorithmFilter, "proven", ("expires_at", RangeDateTimeFilter)]
     list_select_related = ["client"]
     search_fields = ["thumbprint"]
     search_help_text = "Registration id, fingerprint, beginning of a thumbprint, client_id or client's name."
-    sortable_by = ["registered_at", "expires_at"]
+    sortable_by = ["show_registered", "show_expires"]
     actions = [f"bulk_{verb.value}" for verb in Verb]
     change_form_outer_before_template = "keys/key_top.html"
     change_form_outer_after_template = "keys/key_panels.html"
-    fieldsets = [
-        (
-            "Key",
-            {
-                "fields": [
-                    "show_client",
-                    "name",
-                    "algorithm",
-                    "fingerprint",
-                    "thumbprint",
-                    "id",
-                    "proven",
-                    "public_pem",
-                ]
-            },
-        ),
-        (
-            "Life",
-            {
-                "fields": [
-                    "not_before",
-                    "expires_at",
-                    "rotate_by",
-                    "retire_at",
-                    "show_predecessor",
-                    "show_successor",
-                ]
-            },
-        ),
-        (
-            "Registered",
-            {"fields": ["registered_at", "registered_from", "registered_user_id", "show_metadata"]},
-        ),
-        (
-            "Decided",
-            {
-                "fields": [
-                    "decided_by",
-                    "decided_at",
-                    "decision_reason",
-                    "revocation_reason",
-                    "compromised_since",
-                ]
-            },
-        ),
-        ("Used", {"fields": ["last_used_at", "usage_count"]}),
-    ]
-    readonly_fields = ["show_client", "public_pem", "show_predecessor", "show_successor", "show_metadata"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Key | None = None) -> list[Any]:
+        """None: keys/key_top.html shows the facts."""
+        return []
 
     @display(description="key")
     def show_key(self, key: Key) -> str:
@@ -161,30 +116,17 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):
     def show_status(self, key: Key) -> str:
         return key.get_status_display()
 
-    @display(description="client")
-    def show_client(self, key: Key) -> str:
-        link = reverse("admin:accounts_client_change", args=[key.client.pk])
-        return format_html(
-            '<a class="df-link" href="{}">{}</a> {}', link, key.client.client_id, key.client.name
-        )
+    @display(description="registered", ordering="registered_at")
+    def show_registered(self, key: Key) -> str:
+        return f"{key.registered_at:%Y-%m-%d}"
 
-    @display(description="public key")
-    def public_pem(self, key: Key) -> str:
-        return format_html('<pre class="df-pre">{}</pre>', key.verifier.pem())
+    @display(description="expires", ordering="expires_at")
+    def show_expires(self, key: Key) -> str:
+        return f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "-"
 
-    @display(description="successor of")
-    def show_predecessor(self, key: Key) -> str:
-        return _key_link(key.replaces)
-
-    @display(description="succeeded by")
-    def show_successor(self, key: Key) -> str:
-        return _key_link(getattr(key, "successor", None))
-
-    @display(description="metadata")
-    def show_metadata(self, key: Key) -> str:
-        return format_html(
-            "{}", "; ".join(f"{name}: {value}" for name, value in key.metadata.items()) or "none"
-        )
+    @display(description="last used")
+    def show_last_used(self, key: Key) -> str:
+        return f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Key], search_term: str
@@ -252,7 +194,10 @@ def key_panels(request: HttpRequest, key: Key) -> dict[str, Any]:
     return {
         "key": key,
         "now": now,
-        "verbs": [(WORDS[verb], decision_link(verb, [key.pk])) for verb in allowed_verbs(key, may)],
+        "verbs": [
+            (WORDS[verb], decision_link(verb, [key.pk]))
+            for verb in sorted(allowed_verbs(key, may), key=lambda verb: WORDS[verb].danger)
+        ],
         "evidence": evidence_of([key])[0],
         "usage_chart": week_chart(usage_by_day([key.pk], days=7, now=now)),
         "suspects": suspects_of(key, since=key.compromised_since) if key.compromised_since else None,
@@ -272,12 +217,3 @@ def _load(object_id: str) -> Key | None:
         return next(iter(load([uuid.UUID(object_id)])), None)
     except ValueError:
         return None
-
-
-def _key_link(key: Key | None) -> str:
-    if key is None:
-        return "-"
-    link = reverse("admin:keys_key_change", args=[key.pk])
-    return format_html(
-        '<a class="df-link" href="{}">{}</a> ({})', link, key.thumbprint[:8], key.get_status_display()
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -35,11 +37,10 @@ class RefusalAdmin(ReadOnlyAdmin):
     search_help_text = "A request id, or a client_id as the request claimed it, exactly."
     sortable_by: list[str] = []
     fieldsets = [
-        (None, {"fields": ["created_at", "request_id", "code", "message", "cause", "cure"]}),
-        ("Request", {"fields": ["method", "path", "address", "claimed_client_id"]}),
-        ("Details", {"fields": ["show_details"]}),
+        (None, {"fields": ["when", "code", "message", "cause", "cure", "show_details"]}),
+        ("Request", {"fields": ["request_id", "method", "path", "address", "show_client"]}),
     ]
-    readonly_fields = ["cause", "cure", "show_details"]
+    readonly_fields = ["when", "cause", "cure", "show_details", "show_client"]
 
     @admin.display(description="time")
     def when(self, refusal: Refusal) -> str:
@@ -58,6 +59,17 @@ class RefusalAdmin(ReadOnlyAdmin):
     def cure(self, refusal: Refusal) -> str:
         entry = CATALOGUE.get(refusal.code)
         return entry.cure if entry else "-"
+
+    @display(description="client, as claimed")
+    def show_client(self, refusal: Refusal) -> str:
+        if not refusal.claimed_client_id:
+            return "-"
+        found = (
+            reverse("admin:accounts_client_changelist") + "?" + urlencode({"q": refusal.claimed_client_id})
+        )
+        return format_html(
+            '<a class="df-link" href="{}">{}</a> (not verified)', found, refusal.claimed_client_id
+        )
 
     @display(description="details")
     def show_details(self, refusal: Refusal) -> str:

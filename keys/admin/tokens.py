@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
@@ -75,7 +76,10 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
 
     @display(description="client")
     def show_client(self, token: EnrolmentToken) -> str:
-        return token.client.client_id if token.client else "a new client"
+        if token.client is None:
+            return "a new client"
+        link = reverse("admin:accounts_client_change", args=[token.client.pk])
+        return format_html('<a class="df-link" href="{}">{}</a>', link, token.client.client_id)
 
     @display(description="issued by")
     def show_issuer(self, token: EnrolmentToken) -> str:
@@ -136,7 +140,9 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
             )
         context = {
             **self.admin_site.each_context(request),
-            "title": "Enrolment token",
+            "title": f"Enrolment token for {client.client_id}"
+            if client
+            else "Enrolment token for a new client",
             "client": client,
             "form": form,
             "token": token,

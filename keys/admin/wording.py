@@ -8,15 +8,15 @@ from keys.decisions import Verb
 
 
 class Words(NamedTuple):
-    """`consequence` and `undo` are what the confirmation page states."""
+    """`consequence` and `undo` are what the confirmation page states; one that `leads` is what the key waits for."""
 
     title: str
     button: str
     done: str
     consequence: str
     undo: str
-    icon: str
     danger: bool
+    leads: bool = False
 
 
 WORDS: dict[Verb, Words] = {
@@ -26,8 +26,8 @@ WORDS: dict[Verb, Words] = {
         "approved",
         "The key becomes active at once: whoever holds its private key may sign as this client, within its scopes.",
         "You can suspend or revoke it later.",
-        "check_circle",
         False,
+        True,
     ),
     Verb.REJECT: Words(
         "Reject",
@@ -35,7 +35,6 @@ WORDS: dict[Verb, Words] = {
         "rejected",
         "The key never becomes active. The client sees your reason.",
         "This is final: the same key cannot be registered again.",
-        "block",
         True,
     ),
     Verb.SUSPEND: Words(
@@ -44,7 +43,6 @@ WORDS: dict[Verb, Words] = {
         "suspended",
         "From the next request on, signatures by this key are refused.",
         "You can reactivate it.",
-        "pause_circle",
         True,
     ),
     Verb.REACTIVATE: Words(
@@ -53,8 +51,8 @@ WORDS: dict[Verb, Words] = {
         "reactivated",
         "From the next request on, signatures by this key count again.",
         "You can suspend it again.",
-        "play_circle",
         False,
+        True,
     ),
     Verb.REVOKE: Words(
         "Revoke",
@@ -62,7 +60,6 @@ WORDS: dict[Verb, Words] = {
         "revoked",
         "From the next request on, signatures by this key are refused, for ever.",
         "This is final. To come back the client registers a new key with an enrolment token.",
-        "cancel",
         True,
     ),
     Verb.REQUEST_ROTATION: Words(
@@ -71,7 +68,6 @@ WORDS: dict[Verb, Words] = {
         "asked to rotate",
         "The client is asked to replace its key by the date. The key goes on working until then and after.",
         "Asking again moves the date.",
-        "autorenew",
         False,
     ),
     Verb.ROLL_BACK: Words(
@@ -80,7 +76,6 @@ WORDS: dict[Verb, Words] = {
         "rolled back",
         "The old key becomes active again and does not retire. Its successor stays active too.",
         "The client can rotate again; revoke the successor if it must not count.",
-        "undo",
         False,
     ),
     Verb.RETIRE: Words(
@@ -89,7 +84,6 @@ WORDS: dict[Verb, Words] = {
         "retired",
         "The grace ends at once: from the next request on, only the successor counts.",
         "This is final.",
-        "hourglass_bottom",
         True,
     ),
 }

@@ -69,6 +69,7 @@ class Refusal(models.Model):
     address = models.CharField(max_length=45, blank=True)
 
     class Meta:
+        verbose_name = "refused request"
         ordering = ["-id"]
         default_permissions = ("view",)
         indexes = [models.Index(fields=["claimed_client_id", "-id"], name="refusal_by_client")]

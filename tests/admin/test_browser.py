@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
     from tests.support.server import DataFoldServer
 
+pytestmark = pytest.mark.one_stack
 PASSWORD = "correct horse battery staple"
 MAKE_OPERATOR = f"""
 from django.contrib.auth.models import Group
 from accounts.models import User
-
-pytestmark = pytest.mark.one_stack
 user, new = User.objects.get_or_create(username="browser-mara", defaults={{"is_staff": True}})
 user.set_password({PASSWORD!r}); user.save(); user.groups.set(Group.objects.filter(name="manager"))
 """
@@ -64,6 +63,8 @@ def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldSer
     assert "becomes active at once" in page.inner_text("#content")
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_text("1 key approved").wait_for()
+    page.locator("#nav-sidebar-apps").get_by_role("link", name="Keys").click()
+    page.get_by_role("link", name="browser-orders").click()
     page.get_by_role("link", name="Ask to rotate…").click()
     page.get_by_role("button", name="Ask to rotate", exact=True).click()
     page.get_by_text("asked to rotate by").wait_for()

@@ -17,8 +17,6 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 # What somebody does who owns the database: triggers stop nobody who can take them away.
 CUT_THE_TAIL = """
 from django.db import connection, transaction
-
-pytestmark = pytest.mark.one_stack
 with transaction.atomic(), connection.cursor() as cursor:
     if connection.vendor == "sqlite":
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'accounts_audit%'")
