@@ -102,7 +102,7 @@ def form_of(response: Any) -> dict[str, Any]:
             data.setdefault("key", []).append(value)
         elif name.startswith("seen") or attributes.get("type") == "date":
             data[name] = value
-        elif attributes.get("type") == "checkbox" and "checked" in tag and name == "scopes":
+        elif name == "scopes" and re.search(r"\schecked[\s/>]", tag):
             data.setdefault(name, []).append(value)
     return data
 

@@ -129,6 +129,11 @@ def test_a_stale_suspension_is_refused(manager: Browser, active: Key) -> None:
     assert client_of(active).status_reason == "somebody was faster"
 
 
+def test_a_new_client_starts_with_the_default_scopes(manager: Browser) -> None:
+    form = manager.get(reverse("admin:accounts_client_add")).context["adminform"].form
+    assert form["scopes"].value() == ["schemas:read", "schemas:write", "keys:rotate"]
+
+
 def test_a_new_client_is_recorded_with_who_registered_it(manager: Browser) -> None:
     form = {
         "client_id": "invoices",

@@ -140,6 +140,11 @@ def test_many_keys_are_decided_one_by_one(manager: Browser) -> None:
     }
 
 
+def test_scopes_for_many_start_from_the_servers_default(manager: Browser) -> None:
+    form = open_page(manager, "approve", pending_key("one"), pending_key("two"))
+    assert form["scopes"] == ["schemas:read", "schemas:write", "keys:rotate"]
+
+
 def test_bulk_approval_keeps_each_clients_scopes(manager: Browser) -> None:
     one, two = pending_key("one"), pending_key("two")
     change_client(one.client, actor=SYSTEM, changes={"scopes": ["schemas:read"]})
@@ -182,6 +187,31 @@ def test_a_compromise_lists_what_the_key_signed(manager: Browser, active: Key) -
     page = manager.get(reverse("admin:keys_key_change", args=[active.pk])).content.decode()
     assert "suspect" in page
     assert "payroll" in page
+
+
+def test_a_preview_asks_since_when_and_nothing_else(manager: Browser, active: Key) -> None:
+    form = open_page(manager, "revoke", active)
+    del form["confirmed"]
+    text = manager.post(decide_url("revoke", active), {**form, "preview": "yes"}).content.decode()
+    assert "Since when?" in text
+    assert "This field is required" not in text
+
+
+def test_a_revocation_takes_a_chosen_reason(manager: Browser, active: Key) -> None:
+    assert decide(manager, "revoke", active).status_code == 200
+    active.refresh_from_db()
+    assert active.status == KeyStatus.ACTIVE
+
+
+def test_whoever_comes_from_the_queue_goes_back_to_it(manager: Browser, pending: Key) -> None:
+    queue = reverse("admin:keys_key_queue")
+    nothing = manager.get(reverse("admin:keys_key_decide", args=["approve"]), {"from": "queue"}, follow=True)
+    assert nothing.redirect_chain == [(queue, 302)]
+    assert "Select at least one key first" in nothing.content.decode()
+    link = f"{decide_url('approve', pending)}&from=queue"
+    form = form_of(manager.get(link))
+    response = manager.post(link, {**form, "profile": "standard"})
+    assert (response.status_code, response["Location"]) == (302, queue)
 
 
 def test_a_compromise_in_the_future_is_refused(manager: Browser, active: Key) -> None:

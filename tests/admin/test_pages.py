@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils import timezone
 from accounts.lookalikes import neighbours, skeleton
 from accounts.models import AuditEvent
 from keys.models import Key, KeyUsage, Refusal, RefusalCount
+from project.admin_base import shown
 from project.export import as_plain_text
 from tests.admin.conftest import active_key, pending_key
 
@@ -169,6 +171,54 @@ def test_an_audit_event_is_found_by_request_id_and_not_changed(manager: Browser,
     assert manager.get(change).status_code == 200
     assert manager.post(change, {"action": "nothing"}).status_code == 403
     assert manager.get(reverse("admin:accounts_auditevent_delete", args=[event.pk])).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"),
+    [
+        ("admin:keys_key_queue", "Approval queue"),
+        ("admin:accounts_client_changelist", "Clients"),
+        ("admin:keys_key_changelist", "Keys"),
+        ("admin:keys_enrolmenttoken_issue", "Enrolment tokens"),
+        ("admin:accounts_auditevent_changelist", "Audit log"),
+        ("admin:keys_refusal_changelist", "Refused requests"),
+        ("admin:accounts_user_changelist", "Operators"),
+    ],
+)
+def test_the_sidebar_marks_where_one_is(manager: Browser, page: str, entry: str) -> None:
+    text = manager.get(reverse(page)).content.decode()
+    marked = re.findall(r'<a [^>]*\bactive"[^>]*>.*?<span>([^<]+)</span>', text, re.DOTALL)
+    assert marked == [entry]
+
+
+def test_an_identifier_is_written_as_it_is(manager: Browser, active: Key) -> None:
+    """ "Orders" would be another client."""
+    text = manager.get(reverse("admin:accounts_client_change", args=[active.client_id])).content.decode()
+    assert re.search(r"<h1.*?orders.*?</h1>", text, re.DOTALL)
+    assert ">Orders<" not in text
+
+
+def test_history_is_offered_where_there_is_one(manager: Browser, active: Key) -> None:
+    event = AuditEvent.objects.latest("id")
+    for url, offered in (
+        (reverse("admin:keys_key_change", args=[active.pk]), True),
+        (reverse("admin:accounts_auditevent_change", args=[event.pk]), False),
+    ):
+        assert ("/history/" in manager.get(url).content.decode()) == offered
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2030-01-31T12:00:05.719695+00:00", "2030-01-31 12:00:05 UTC"),
+        ("2030-01-31T12:00:05Z", "2030-01-31 12:00:05 UTC"),
+        ("2030-13-99T12:00:05Z", "2030-13-99T12:00:05Z"),
+        ("2030-01-31T12:00:05Z and more", "2030-01-31T12:00:05Z and more"),
+        (["a", None, {"b": True}], "a, none, b: yes"),
+    ],
+)
+def test_facts_are_shown_as_people_read_them(value: Any, text: str) -> None:
+    assert shown(value) == text
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
