@@ -14,6 +14,8 @@ from tests.support.server import DataFoldServer
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
+pytestmark = pytest.mark.one_stack
+
 # What somebody does who owns the database: triggers stop nobody who can take them away.
 CUT_THE_TAIL = """
 from django.db import connection, transaction

@@ -204,10 +204,10 @@ def _cost(text: str) -> float:
         signature_input_bytes=10**6, signature_bytes=10**6, signatures=10**6, components=10**6, params=10**6
     )
     request = make_request(fields={"signature-input": text, "signature": text})
-    started = time.perf_counter()
+    started = time.thread_time()  # what it computes, whatever else the machine does
     with pytest.raises(SignatureError):
         parse_signatures(request, limits)
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize(
