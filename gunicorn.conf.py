@@ -6,7 +6,9 @@ Every variable is explained in `.env.example`.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,12 +30,17 @@ bind = _bind(env.str("HOST", "127.0.0.1"), env.int("PORT", 8000))
 chdir = str(BASE_DIR)
 proc_name = "datafold"
 
-worker_class = "gthread"
+worker_class = "project.server.worker.Worker"  # reads and writes without taking a thread
 workers = env.int("WORKERS", min(os.cpu_count() or 1, 4))
 threads = env.int("THREADS", 4)
 timeout = env.int("WORKER_TIMEOUT", 30)
 graceful_timeout = env.int("GRACEFUL_TIMEOUT", 10)
 keepalive = env.int("KEEPALIVE", 5)
+# As many files as the system lets us have open: one for each connection.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = 65_536 if _hard == resource.RLIM_INFINITY else min(_hard, 65_536)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, _files), _hard))
+worker_connections = min(env.int("WORKER_CONNECTIONS", 4000), max(_soft, _files) - 100)
 max_requests = env.int("MAX_REQUESTS", 0)
 max_requests_jitter = max_requests // 10
 
@@ -46,6 +53,8 @@ header_map = "drop"  # a field with "_" never reaches the application as its nam
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
+
+sendfile = False  # it would block a thread on a slow reader
 
 accesslog = None  # the application logs each request once itself
 errorlog = "-"
@@ -80,6 +89,12 @@ def on_starting(server: Any) -> None:
             call_command("check", stdout=silence)
     except SystemCheckError as error:
         raise SystemExit(str(error)) from error
+
+
+def when_ready(server: Any) -> None:
+    """What was loaded lives as long as the process: workers share it, and do not take it apart when they end."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:

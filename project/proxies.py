@@ -37,10 +37,14 @@ def from_trusted_proxy(request: HttpRequest) -> bool:
 
 def client_address(request: HttpRequest) -> str:
     """The caller's IP address: the nearest hop that is not one of our proxies."""
-    address: str = request.META.get("REMOTE_ADDR", "")
-    if not from_trusted_proxy(request):
+    return address_behind(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def address_behind(address: str, forwarded_for: str) -> str:
+    """Whose request a connection from `address` brings, if its X-Forwarded-For is `forwarded_for`."""
+    if not in_networks(address, settings.DATAFOLD_TRUSTED_PROXIES):
         return address
-    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-20:]):
+    for hop in reversed(forwarded_for.split(",")[-20:]):
         candidate = hop.strip()
         try:
             ip_address(candidate)
@@ -50,6 +54,11 @@ def client_address(request: HttpRequest) -> str:
         if not in_networks(address, settings.DATAFOLD_TRUSTED_PROXIES):
             break
     return address
+
+
+def caller_of(address: str, forwarded_for: str) -> str:
+    """Whom limits and turns count for, of a connection from `address`."""
+    return caller_network(address_behind(address, forwarded_for))
 
 
 def caller_network(address: str) -> str:

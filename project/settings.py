@@ -213,6 +213,12 @@ DATAFOLD_OPERATORS_EMAIL: list[str] = env.list("DATAFOLD_OPERATORS_EMAIL", [])
 DATAFOLD_SUMMARY_HOUR: int = env.int("DATAFOLD_SUMMARY_HOUR", 6, validate=validate.Range(min=0, max=23))
 DATAFOLD_SIGN_RESPONSES: bool = env.bool("DATAFOLD_SIGN_RESPONSES", False)
 DATAFOLD_MAX_BODY_BYTES: int = env.int("DATAFOLD_MAX_BODY_BYTES", 1_048_576)
+DATAFOLD_READ_TIMEOUT_SECONDS: float = env.float(
+    "DATAFOLD_READ_TIMEOUT_SECONDS", 30.0, validate=validate.Range(min=0.1)
+)
+DATAFOLD_REQUEST_TIMEOUT_SECONDS: float = env.float(
+    "DATAFOLD_REQUEST_TIMEOUT_SECONDS", 60.0, validate=validate.Range(min=0.1)
+)
 DATAFOLD_REPLAY_FALLBACK: str = env.str(
     "DATAFOLD_REPLAY_FALLBACK", "refuse", validate=validate.OneOf(["refuse", "database"])
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -17,7 +16,6 @@ from project.errors import DomainError
 
 UPLOAD_PATH = re.compile(r"/api/(?:v1/)?schemas/[^/]+/versions/[0-9]+/validate-file/?")
 PIECE = 256 * 1024
-DRAINED = 16 * 1024 * 1024
 
 
 class UploadBroken(DomainError):
@@ -65,17 +63,6 @@ def receive_upload(request: HttpRequest) -> Path:
         path.unlink(missing_ok=True)
         raise _explained(error) from error
     return path
-
-
-def drain(request: HttpRequest) -> None:
-    """Take in what is left of the body of a refused upload, up to `DRAINED` bytes.
-
-    A client that is still sending when the connection closes may never see why it was refused.
-    """
-    left = DRAINED
-    with suppress(UnreadablePostError):
-        while left > 0 and (piece := request.read(PIECE)):
-            left -= len(piece)
 
 
 def _check_length(request: HttpRequest, length: int) -> None:

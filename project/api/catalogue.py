@@ -352,6 +352,30 @@ CATALOGUE: dict[str, Entry] = {
     "UNSUPPORTED_MEDIA_TYPE": Entry(
         415, "The body is not of a media type that the call takes.", "Send application/json."
     ),
+    "URI_TOO_LONG": Entry(414, "The request line is too long.", "Shorten path and query."),
+    "HEADERS_TOO_LARGE": Entry(
+        431,
+        "The header fields are too long, or too many.",
+        "Send fewer and shorter ones; a proxy may add some.",
+    ),
+    "EXPECTATION_FAILED": Entry(
+        417, "The request expects something else than 100-continue.", "Leave the Expect field out."
+    ),
+    "TRANSFER_CODING_UNKNOWN": Entry(
+        501,
+        "The body came in a transfer coding that is not known here.",
+        "Send it as it is, with Content-Length.",
+    ),
+    "REQUEST_TIMEOUT": Entry(
+        408,
+        "The request did not arrive in time: 30 s for the header, 30 s between two pieces of the body, 60 s in all.",
+        "Send it again, signed anew, without pauses; see to the network.",
+    ),
+    "PROCESSING_TIMEOUT": Entry(
+        503,
+        "The server did not finish within 60 s. Whether the request was carried out is not known.",
+        "Look whether it was; else send it again, signed anew.",
+    ),
     "RATE_LIMITED": Entry(429, "Too many requests.", "Wait for Retry-After seconds."),
     "INTERNAL_ERROR": Entry(
         500,

@@ -75,6 +75,12 @@ def observe_request(request: HttpRequest, status: int, seconds: float, context: 
         VERIFIED.inc()
 
 
+def observe_unread_request(status: int, code: str) -> None:
+    """Count what the server's worker refused itself, because there was no whole request to answer."""
+    REQUESTS.labels("OTHER", "unknown", str(status)).inc()
+    _count_refusal(code)
+
+
 def _count_refusal(code: str) -> None:
     child = _children.refusals.get(code)
     if child is None:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from project.api.envelope import json_failure
-from project.uploads import drain, is_upload
+from project.uploads import is_upload
 
 
 class BodyLimitMiddleware:
@@ -19,10 +19,7 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = refuse_body(request, body_limit(request)) or self.get_response(request)
-        if response.status_code >= 400 and is_upload(request):
-            drain(request)
-        return response
+        return refuse_body(request, body_limit(request)) or self.get_response(request)
 
 
 def body_limit(request: HttpRequest) -> int:

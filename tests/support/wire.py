@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,10 @@ class RawConnection:
 
     def send(self, data: str | bytes) -> None:
         self._socket.sendall(data.encode("latin-1") if isinstance(data, str) else data)
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something comes within `seconds`."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
 
     def read_answer(self) -> RawAnswer:
         """The next response on this connection; status 0 where the server just closed it."""

@@ -1,0 +1,207 @@
+"""Slow, silent and greedy clients take no thread: others are served meanwhile."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from tests.support.server import DataFoldServer
+from tests.support.signing import Signer
+from tests.support.wire import Caller, RawConnection, raw_connection
+
+pytestmark = pytest.mark.one_stack
+
+HOST = "Host: 127.0.0.1\r\n"
+LIVE = f"GET /health/live HTTP/1.1\r\n{HOST}\r\n"
+POST = f"POST /api/v1/crypto/keys/register HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+BUNDLE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+
+
+def connect(server: DataFoldServer, data: str = "", received: int = 0) -> socket.socket:
+    sock = socket.socket()
+    if received:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received)
+    sock.settimeout(30)
+    sock.connect(("127.0.0.1", server.port))
+    sock.sendall(data.encode())
+    return sock
+
+
+@contextmanager
+def clients(
+    server: DataFoldServer, count: int, data: str, received: int = 0
+) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(connect(server, data, received)) for _ in range(count)]
+
+
+def answered(sockets: list[socket.socket]) -> int:
+    return len(select.select(sockets, [], [], 0)[0])
+
+
+def live(server: DataFoldServer) -> int:
+    return httpx2.get(f"{server.base_url}/health/live", trust_env=False, timeout=20).status_code
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "",
+        "GET /health/live HT",
+        f"GET /health/live HTTP/1.1\r\n{HOST}X-A: ",
+        f"{POST}Content-Length: 5000\r\n\r\n",
+        f'{POST}Content-Length: 5000\r\n\r\n{{"client_id": ',
+    ],
+    ids=["silent", "in the line", "in the fields", "before the body", "in the body"],
+)
+def test_a_hundred_that_do_not_go_on_take_nothing_from_others(
+    datafold_server: DataFoldServer, begun: str
+) -> None:
+    with clients(datafold_server, 100, begun) as waiting:
+        assert [live(datafold_server) for _ in range(5)] == [200] * 5
+        assert answered(waiting) == 0
+
+
+def test_readers_that_do_not_read_take_nothing_from_others(datafold_server: DataFoldServer) -> None:
+    request = f"GET {BUNDLE} HTTP/1.1\r\n{HOST}\r\n"
+    with clients(datafold_server, 20, request * 8, received=4096) as readers:
+        assert [live(datafold_server) for _ in range(5)] == [200] * 5
+        size = int(httpx2.head(datafold_server.base_url + BUNDLE, trust_env=False).headers["Content-Length"])
+        received = 0
+        while received < 8 * size:  # and whoever reads slowly gets all of it
+            piece = len(readers[0].recv(65536))
+            assert piece
+            received += piece
+
+
+def test_a_request_byte_by_byte_is_one_request(datafold_server: DataFoldServer) -> None:
+    body = json.dumps({"public_key": "no"})
+    with raw_connection(datafold_server.port) as connection:
+        for byte in f"{POST}Content-Length: {len(body)}\r\n\r\n{body}":
+            connection.send(byte)
+        answer = connection.read_answer()
+    assert answer.status == 422
+    assert answer.error_code() == "INVALID_PUBLIC_KEY"
+
+
+def test_requests_that_come_at_once_are_answered_in_turn(datafold_server: DataFoldServer) -> None:
+    missing = f"GET /api/v1/nothing HTTP/1.1\r\n{HOST}\r\n"
+    with raw_connection(datafold_server.port) as connection:
+        connection.send((LIVE + missing) * 20)
+        assert [connection.read_answer().status for _ in range(40)] == [200, 404] * 20
+
+
+def test_who_closes_its_side_still_gets_the_answer(datafold_server: DataFoldServer) -> None:
+    with connect(datafold_server, LIVE) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        assert b"".join(iter(lambda: sock.recv(65536), b"")).startswith(b"HTTP/1.1 200 ")
+
+
+# --- 100-continue ---------------------------------------------------------------------------------------------
+
+
+def test_a_body_is_asked_for(datafold_server: DataFoldServer) -> None:
+    body = json.dumps({"public_key": "no"})
+    with raw_connection(datafold_server.port) as connection:
+        connection.send(f"{POST}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n")
+        assert connection.read_answer().status == 100
+        connection.send(body)
+        assert connection.read_answer().status == 422
+
+
+def test_a_body_that_would_be_refused_is_not_asked_for(datafold_server: DataFoldServer) -> None:
+    with raw_connection(datafold_server.port) as connection:
+        connection.send(f"{POST}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n")
+        answer = connection.read_answer()
+    assert answer.status == 413
+    assert answer.error_code() == "BODY_TOO_LARGE"
+
+
+# --- Time ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "GET /health/live HT",
+        f"GET /health/live HTTP/1.1\r\n{HOST}X-A: ",
+        f"{POST}Content-Length: 9\r\n\r\n{{",
+    ],
+    ids=["in the line", "in the fields", "in the body"],
+)
+def test_who_takes_too_long_is_told_so(impatient: DataFoldServer, begun: str) -> None:
+    with raw_connection(impatient.port) as connection:
+        connection.send(begun)
+        assert_timed_out(connection)
+
+
+def test_a_body_that_trickles_ends_with_the_hard_limit(impatient: DataFoldServer) -> None:
+    """Every pause is short enough; all of them together are not."""
+    with raw_connection(impatient.port) as connection:
+        connection.send(f"{POST}Content-Length: 500\r\n\r\n")
+        deadline = time.monotonic() + 20
+        while not connection.readable(0.2) and time.monotonic() < deadline:
+            connection.send(" ")
+        assert_timed_out(connection)
+
+
+def assert_timed_out(connection: RawConnection) -> None:
+    answer = connection.read_answer()
+    assert answer.status == 408
+    assert answer.error_code() == "REQUEST_TIMEOUT"
+    assert answer.headers["connection"] == "close"
+
+
+def test_work_that_overruns_the_limit_is_given_up_and_the_server_goes_on(impatient: DataFoldServer) -> None:
+    """A database that hangs: the callers hear of it, and the worker, whose threads all hang, is replaced."""
+    body = json.dumps({"client_id": "overdue", "public_key": Signer().public_hex})
+    request = f"{POST}Content-Length: {len(body)}\r\n\r\n{body}"
+    with nobody_can_write(impatient), clients(impatient, 4, request) as hanging:
+        for sock in hanging:
+            data = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
+            assert data.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After: 1\r\n" in data
+            assert json.loads(data.partition(b"\r\n\r\n")[2])["error"]["code"] == "PROCESSING_TIMEOUT"
+        assert live(impatient) == 200
+    assert httpx2.post(
+        f"{impatient.base_url}/api/v1/crypto/keys/register",
+        json={"client_id": "after", "public_key": Signer().public_hex},
+        trust_env=False,
+        timeout=20,
+    ).is_success
+
+
+@contextmanager
+def nobody_can_write(server: DataFoldServer) -> Iterator[None]:
+    url = server.environment["DATABASE_URL"]
+    if url.startswith("sqlite:"):
+        database: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)
+        database.execute("BEGIN IMMEDIATE")
+    else:
+        database = psycopg.connect(url)
+        database.execute("LOCK TABLE accounts_client IN ACCESS EXCLUSIVE MODE")
+    yield
+    database.rollback()
+    database.close()
+
+
+# --- Numbers ------------------------------------------------------------------------------------------------------
+
+
+def test_idle_connections_over_the_limit_make_room(start_server: Callable[..., DataFoldServer]) -> None:
+    server = start_server("crowded", WORKERS="1", WORKER_CONNECTIONS="50")
+    caller = Caller(server.base_url)  # stays connected meanwhile, and is asked again
+    with clients(server, 200, ""):
+        assert [live(server) for _ in range(5)] == [200] * 5
+        assert caller.http.get("/health/live").status_code == 200
+    caller.close()
