@@ -28,7 +28,7 @@ pytestmark = pytest.mark.one_stack
 LIVE = "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
     return start_server("processes", WORKERS="3")
 
