@@ -76,6 +76,8 @@ def create_operator(
         ValidationError: a field or the password is not acceptable.
     """
     _refuse_unless_manager(actor, None)
+    # Before it is judged: the normal form of what is allowed may not be.
+    username = User.normalize_username(username)
     user = User(
         username=username, email=email, first_name=first_name, last_name=last_name, is_staff=role is not None
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rest_framework.pagination import CursorPagination
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db.models import Model
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,8 +25,44 @@ class EnvelopeCursorPagination(CursorPagination):
     ordering = "-id"
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Raises DRF's ValidationError: `limit` or `cursor` is none."""
+        self._model: type[Model] = queryset.model
         paginate = super().paginate_queryset
         return read_from_replica(queryset, lambda rows: paginate(rows, request, view))
+
+    def get_page_size(self, request: Request) -> int | None:
+        limit = request.query_params.get(self.page_size_query_param)
+        if limit is None:
+            return self.page_size
+        if not (limit.isascii() and limit.isdigit() and int(limit[:20])):
+            raise ValidationError({"limit": [f"A number of items, 1 to {self.max_page_size}."]})
+        return min(int(limit[:20]), self.max_page_size)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is not None and cursor.position is not None:
+                self._check_position(str(cursor.position))
+        except (NotFound, ModelValidationError, ValueError, OverflowError) as error:
+            raise ValidationError(
+                {"cursor": ["Take it from `meta.pagination` of the page before."]}
+            ) from error
+        return cursor
+
+    def _check_position(self, position: str) -> None:
+        """A cursor is anybody's text: what it compares with must be a value of the column.
+
+        Raises:
+            ModelValidationError, ValueError, OverflowError
+        """
+        first = self.ordering if isinstance(self.ordering, str) else self.ordering[0]
+        field: Any = self._model._meta.get_field(first.lstrip("-"))
+        value = field.to_python(position)
+        field.run_validators(value)
+        if isinstance(value, datetime):
+            value.astimezone(UTC)
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a NUL, which PostgreSQL does not take")
 
     def get_paginated_response(self, data: Any) -> Response:
         following = self.get_next_link()

@@ -125,6 +125,13 @@ def test_setting_a_password_ends_the_operators_sessions(operator: MakeOperator, 
     assert other.login(password=answer.json()["data"]["password"]).status_code == 200
 
 
+def test_a_name_is_judged_in_the_form_in_which_it_is_kept(operator: MakeOperator) -> None:
+    """ "¼" is a character of words; its normal form "1⁄4" has one that is not."""
+    answer = operator("admin").call("POST", "users", {"username": "¼"})
+    assert error_code(answer) == "VALIDATION_FAILED"
+    assert "username" in answer.json()["error"]["details"]["fields"]
+
+
 def test_list_filters_and_pages(operator: MakeOperator) -> None:
     admin = operator("admin", "root")
     for number in range(5):
@@ -136,7 +143,7 @@ def test_list_filters_and_pages(operator: MakeOperator) -> None:
     rest = admin.call("GET", f"users?role=auditor&is_active=true&limit=3&cursor={cursor}").json()
     assert [user["username"] for user in rest["data"]] == ["auditor-1"]
     assert error_code(admin.call("GET", "users?rolle=auditor")) == "VALIDATION_FAILED"
-    assert admin.call("GET", "users?cursor=nonsense").status_code == 404
+    assert admin.call("GET", "users?cursor=nonsense").status_code == 422
 
 
 def test_the_list_shows_who_has_a_second_factor(operator: MakeOperator) -> None:
