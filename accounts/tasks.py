@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from celery import shared_task
-
 from accounts.webhooks.delivery import deliver
+from project.celery import app
 
 
-@shared_task(name="accounts.tasks.deliver_webhook", ignore_result=True)
+@app.task(name="accounts.tasks.deliver_webhook", ignore_result=True)
 def deliver_webhook(webhook_id: str) -> None:
     """Send what is due to one webhook. Delivered twice, the second finds the lease taken and returns."""
     deliver(UUID(webhook_id))

@@ -9,18 +9,27 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connections
+from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
 
 def start_in_background(job_pk: UUID) -> None:
-    """Have the job run soon. Starting one twice is safe: it has one worker at a time."""
+    """Have the job run soon. Starting one twice is safe: it has one worker at a time.
+
+    Where the broker is away the job stays queued, and `resume-validations` starts it once it is back.
+    """
     if settings.CELERY_TASK_ALWAYS_EAGER:
         _threads().submit(_run_on_thread, job_pk)
         return
     from schemas.tasks import validate_file
 
-    validate_file.delay(str(job_pk))
+    try:
+        validate_file.delay(str(job_pk))
+    except OperationalError as error:
+        log.warning(
+            "the broker is away: validation begins later", extra={"task": str(job_pk), "error": str(error)}
+        )
 
 
 @lru_cache(maxsize=1)

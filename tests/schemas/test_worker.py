@@ -38,6 +38,12 @@ class Workers:
         self.signer = Signer("uploader")
         self.started: list[subprocess.Popen[bytes]] = []
 
+    def get_in(self) -> None:
+        """Register, and write the schema that files are validated against."""
+        assert self.caller.register(self.signer).status_code == 200
+        body = {"name": "rows", "fields": FIELDS}
+        assert self.caller.signed(self.signer, "POST", "/api/v1/schemas", body).status_code == 201
+
     def start(self) -> subprocess.Popen[bytes]:
         log = (run_folder() / f"validator-{self.server.port}-{len(self.started)}.log").open("wb")
         options = ("--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -84,11 +90,7 @@ def workers(start_server: Callable[..., DataFoldServer]) -> Iterator[Workers]:
     broker = take_redis_database(run_folder())
     server = start_server("workers", DATAFOLD_REGISTRATION_POLICY="open", CELERY_BROKER_URL=broker)
     workers = Workers(server, broker)
-    signer = workers.signer
-    body = {"client_id": signer.key_id, "public_key": signer.public_hex}
-    assert workers.caller.http.post("/api/v1/crypto/keys/register", json=body).status_code == 200
-    created = workers.caller.signed(signer, "POST", "/api/v1/schemas", {"name": "rows", "fields": FIELDS})
-    assert created.status_code == 201, created.text
+    workers.get_in()
     yield workers
     for worker in workers.started:
         if worker.poll() is None:
@@ -130,9 +132,31 @@ def test_a_killed_worker_s_file_is_finished_by_another_and_one_is_cancelled(work
     assert ended["result"]["records"] < RECORDS
 
 
+@pytest.mark.one_stack
+def test_a_file_that_comes_while_the_broker_is_away_is_validated_later(
+    start_server: Callable[..., DataFoldServer],
+) -> None:
+    server = start_server(
+        "brokerless", DATAFOLD_REGISTRATION_POLICY="open", CELERY_BROKER_URL="redis://127.0.0.1:1/0"
+    )
+    workers = Workers(server, broker=take_redis_database(run_folder()))
+    workers.get_in()
+    task = workers.upload(gzip.compress(json.dumps(ROW).encode()))
+    assert workers.get(task)["state"] == "queued"
+    assert "the broker is away" in server.log.read_text()
+
+    server.manage("shell", "-v0", "-c", A_MINUTE_LATER)
+    server.environment["CELERY_BROKER_URL"] = workers.broker
+    worker = workers.start()
+    server.manage("housekeeping")
+    assert workers.wait(task, lambda task: task["state"] == "done")["result"]["valid"] == 1
+    workers.kill(worker)
+
+
 A_MINUTE_LATER = """
 from datetime import timedelta
 from django.db.models import F
 from schemas.models import ValidationJob
-ValidationJob.objects.filter(state="running").update(heartbeat_at=F("heartbeat_at") - timedelta(seconds=61))
+minute = timedelta(seconds=61)
+ValidationJob.objects.update(heartbeat_at=F("heartbeat_at") - minute, created_at=F("created_at") - minute)
 """
