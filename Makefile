@@ -68,8 +68,8 @@ vectors: $(VENV)/dev.stamp ## Run every vector file in $DATAFOLD_VECTORS and pri
 	@$(BIN)/python -m tests.vectors
 
 .PHONY: fuzz
-fuzz: $(VENV)/dev.stamp ## Run the property tests with twenty times as many examples
-	@DATAFOLD_EXAMPLES=20 $(BIN)/python -m pytest -q tests/httpsig tests/schema_core tests/sdk/test_hostile_input.py
+fuzz: $(VENV)/dev.stamp ## Run the property tests and the calls of the OpenAPI document with twenty times as many examples
+	@DATAFOLD_EXAMPLES=20 $(BIN)/python -m pytest -q tests/httpsig tests/schema_core tests/sdk/test_hostile_input.py tests/contract
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## Run the benchmarks

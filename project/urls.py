@@ -6,11 +6,12 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.gzip import gzip_page
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 
 from accounts.authentication.views import admin_login
 from keys.api.directory import directory_view
 from project import health
+from project.api.document import openapi_document
 from project.metrics.views import metrics_view
 from project.pages import home
 from project.security.redoc import redoc_bundle
@@ -30,7 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^health/detailed/?$", health.detailed, name="health-detailed"),
     path("metrics", metrics_view, name="metrics"),
     path(".well-known/http-message-signatures-directory", directory_view, name="key-directory"),
-    path("openapi.json", gzip_page(SpectacularAPIView.as_view()), name="openapi"),
+    path("openapi.json", openapi_document, name="openapi"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc/bundles/redoc.standalone.js", gzip_page(redoc_bundle), name="redoc-bundle"),
     re_path(r"^redoc/?$", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),

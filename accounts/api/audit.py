@@ -17,7 +17,7 @@ from accounts.models import AuditCheckpoint, AuditEvent, User
 from accounts.proofs import AuditEventNotFound, checkpoint_document, inclusion_proof
 from keys.authentication import SignatureAuthentication, signed_client
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 from project.api.pagination import EnvelopeCursorPagination
 from project.errors import DomainError
 
@@ -106,8 +106,11 @@ class CheckpointListView(AuditView, ListAPIView[AuditCheckpoint]):
     @extend_schema(
         tags=["audit"],
         summary="Checkpoints of the audit log, newest first",
+        parameters=PAGE,
         responses=enveloped(
-            CheckpointSerializer, many=True, errors=["SIGNATURE_MISSING", "PERMISSION_DENIED"]
+            CheckpointSerializer,
+            many=True,
+            errors=["SIGNATURE_MISSING", "PERMISSION_DENIED", "VALIDATION_FAILED"],
         ),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api import openapi  # noqa: F401  how the document names the operators' ways in
 from accounts.audit import Actor, record_refused
 from accounts.authentication.errors import NotAuthenticated, OperatorAuthError
 from accounts.authentication.rest import OperatorSessionAuthentication, OperatorTokenAuthentication

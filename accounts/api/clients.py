@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import OPERATOR_ERRORS, NotFound, OperatorView, actor, model_errors
-from accounts.api.openapi import PAGE
 from accounts.api.serializers import (
     ChangeClientSerializer,
     ClientFilter,
@@ -21,7 +20,7 @@ from accounts.api.serializers import (
 from accounts.clients import change_client, create_client, reactivate_client, suspend_client
 from accounts.models import Client, User
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 
 TAGS: Final = ["operators: clients"]
 ONE_ERRORS = [*OPERATOR_ERRORS, "NOT_FOUND"]

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from accounts.api.base import OPERATOR_ERRORS, OperatorView, acting_operator
 from accounts.api.clients import machine
-from accounts.api.openapi import PAGE
 from accounts.api.serializers import (
     EnrolmentTokenFilter,
     EnrolmentTokenSerializer,
@@ -21,7 +20,7 @@ from accounts.api.serializers import (
 from keys.models import EnrolmentToken
 from keys.registration import issue_token
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 
 TAGS: Final = ["operators: enrolment"]
 

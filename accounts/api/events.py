@@ -9,11 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.base import MAX_ID, OPERATOR_ERRORS, NotFound, OperatorView
-from accounts.api.openapi import PAGE
 from accounts.api.serializers import AuditEventFilter, AuditEventSerializer
 from accounts.models import AuditEvent
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 
 TAGS: Final = ["operators: audit log"]
 RANGES = {"since": "created_at__gte", "until": "created_at__lt"}

@@ -18,7 +18,6 @@ from accounts.api.base import (
     model_errors,
 )
 from accounts.api.key_serializers import DECISION_BODIES, KeyDetailSerializer, KeyFilter
-from accounts.api.openapi import PAGE
 from accounts.models import User
 from keys import four_eyes
 from keys.api.serializers import KeySerializer
@@ -35,7 +34,7 @@ from keys.decisions import (
 from keys.errors import KeyNotFound
 from keys.models import Key, KeyStatus
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 from project.context import current_context
 
 TAGS: Final = ["operators: keys"]

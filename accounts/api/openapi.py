@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
 
 
 class OperatorTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -34,9 +33,3 @@ class OperatorSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-
             "name": settings.SESSION_COOKIE_NAME,
             "description": "The admin's session, for its own pages. Calls that write need X-CSRFToken.",
         }
-
-
-PAGE = [
-    OpenApiParameter("limit", int, description="Items in the answer, 1 to 200; 50 by default."),
-    OpenApiParameter("cursor", str, description="`next_cursor` or `previous_cursor` of the page before."),
-]

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from accounts import operators
 from accounts.api.base import MAX_ID, OPERATOR_ERRORS, NotFound, OperatorView, actor, model_errors
-from accounts.api.openapi import PAGE
 from accounts.api.serializers import (
     ChangeRoleSerializer,
     CreateOperatorSerializer,
@@ -26,7 +25,7 @@ from accounts.authentication.second_factor import STRONG
 from accounts.models import User
 from accounts.roles import Role
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 
 TAGS: Final = ["operators: people"]
 CHANGE_ERRORS = [*OPERATOR_ERRORS, "NOT_FOUND", "OWN_ACCOUNT", "LAST_ADMIN", "VALIDATION_FAILED"]

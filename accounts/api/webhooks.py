@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.base import judged, model_errors
-from accounts.api.openapi import PAGE
 from accounts.audit import Actor
 from accounts.models import Client, DeliveryStatus, Webhook, WebhookAttempt, WebhookDelivery
 from accounts.webhooks import subscriptions
@@ -20,7 +19,7 @@ from accounts.webhooks.errors import WebhookNotFound
 from keys.api.serializers import PlainCharField, StrictSerializer
 from keys.authentication import signed_client
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 from project.api.pagination import EnvelopeCursorPagination
 
 TAGS: Final = ["webhooks"]

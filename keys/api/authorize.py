@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,9 @@ from keys import forward_auth
 from keys.forward_auth import Body, Dialect, Original
 from keys.httpsig import PROFILES, accept_signature_for
 from keys.verification import VerifiedSignature
+from project.api.common_refusals import SIGNED
 from project.api.envelope import ErrorResponse, failure
+from project.api.openapi import enveloped
 from project.context import current_context
 
 # nginx keeps a response's fields in one buffer, 4 KiB by default.
@@ -37,17 +39,22 @@ class AuthorizeView(APIView):
         summary="Judge the original request of a reverse proxy",
         description=(
             "For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth` and Envoy `ext_authz` (HTTP), from "
-            "DATAFOLD_TRUSTED_PROXIES only. The answer's `X-DataFold-*` fields say who signed; nothing is in its body."
+            "DATAFOLD_TRUSTED_PROXIES only. The answer's fields say who signed: X-DataFold-Client-Id, X-DataFold-Key "
+            "(thumbprint), X-DataFold-Scopes, X-DataFold-Profile, X-DataFold-Body; nothing is in its body. nginx is "
+            "answered 401 or 403 only, and reads the status from X-DataFold-Status."
         ),
         request=None,
-        responses={
-            200: OpenApiResponse(
-                description="The signature holds and its nonce is spent. Fields: X-DataFold-Client-Id, "
-                "X-DataFold-Key (thumbprint), X-DataFold-Scopes, X-DataFold-Profile, X-DataFold-Body."
-            ),
-            401: OpenApiResponse(description="The original request is not authenticated."),
-            403: OpenApiResponse(description="It is, and not allowed; or the proxy may not ask."),
-        },
+        responses=enveloped(
+            None,
+            errors=[
+                "PROXY_NOT_TRUSTED",
+                "FORWARDED_REQUEST_INVALID",
+                "FORWARDED_HOST_NOT_ALLOWED",
+                "SIGNATURE_MISSING",
+                *SIGNED,
+                "BODY_TOO_LARGE",
+            ],
+        ),
     )
     def get(self, request: Request, **kwargs: Any) -> Response:
         question = request._request

@@ -87,6 +87,8 @@ class KeyUpdateView(APIView):
 
 
 class KeyRevokeView(APIView):
+    delete_has_body = True
+
     @extend_schema(
         tags=["keys"],
         summary="Revoke the signing key",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
@@ -107,7 +108,7 @@ class InspectView(APIView):
         tags=["signatures"],
         summary="Show the signature base of a request and every check on it",
         description="Nothing is done with the request and its nonce is not spent.",
-        request=InspectSerializer,
+        request={"application/json": InspectSerializer, "message/http": OpenApiTypes.STR},
         responses=enveloped(InspectionSerializer, errors=["VALIDATION_FAILED", "MALFORMED_JSON"]),
     )
     def post(self, request: Request) -> ApiResponse:

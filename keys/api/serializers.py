@@ -10,16 +10,29 @@ from rest_framework import serializers
 from accounts.models.client import CLIENT_ID_PATTERN
 from keys.models import Key, RevocationReason
 
+NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
+
 
 class PlainCharField(serializers.CharField):
-    """Text without control characters; a number is not text."""
+    """Text without control characters; a number is not text.
+
+    Attributes:
+        pattern: what the whole value matches; the OpenAPI document says so as well.
+        rule: what is said of a value that does not.
+    """
+
+    pattern = NO_CONTROL_CHARACTERS
+    rule = "Control characters are not allowed."
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise serializers.ValidationError("Send a string.")
-        if any(ord(character) < 32 or ord(character) == 127 for character in data):
-            raise serializers.ValidationError("Control characters are not allowed.")
-        return super().to_internal_value(data)
+        if not re.fullmatch(NO_CONTROL_CHARACTERS, data):
+            raise serializers.ValidationError(PlainCharField.rule)
+        text: str = super().to_internal_value(data)
+        if not re.fullmatch(self.pattern, text):
+            raise serializers.ValidationError(self.rule)
+        return text
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -36,11 +49,8 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class ClientIdField(PlainCharField):
-    def to_internal_value(self, data: Any) -> str:
-        client_id = super().to_internal_value(data)
-        if not re.fullmatch(CLIENT_ID_PATTERN, client_id):
-            raise serializers.ValidationError("1 to 64 letters, digits, '.', '_' or '-'.")
-        return client_id
+    pattern = CLIENT_ID_PATTERN
+    rule = "1 to 64 letters, digits, '.', '_' or '-'."
 
 
 class RegisterSerializer(StrictSerializer):

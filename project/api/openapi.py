@@ -6,19 +6,47 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
 from project.api.catalogue import CATALOGUE
 
 ALWAYS = ["INTERNAL_ERROR", "RATE_LIMITED", "SERVICE_UNAVAILABLE"]
 
+PAGE = [
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+        description="Items in the answer.",
+    ),
+    OpenApiParameter("cursor", str, description="`next_cursor` or `previous_cursor` of the page before."),
+]
+
+
+class PaginationSerializer(serializers.Serializer[Any]):
+    limit = serializers.IntegerField()
+    next_cursor = serializers.CharField(allow_null=True)
+    previous_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
 
 class MetaSerializer(serializers.Serializer[Any]):
     timestamp = serializers.DateTimeField()
     request_id = serializers.CharField()
+    path = serializers.CharField(required=False, help_text="Of a refusal.")
+    warnings = serializers.ListField(child=serializers.CharField(), required=False)
+    action = serializers.CharField(required=False, help_text="What a call that writes has done.")
+    created_by = serializers.CharField(required=False, allow_null=True)
+    updated_by = serializers.CharField(required=False, allow_null=True)
+    deleted_by = serializers.CharField(required=False, allow_null=True)
+    count = serializers.IntegerField(required=False, help_text="Items in this answer.")
+    pagination = PaginationSerializer(required=False)
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -32,8 +60,8 @@ class ErrorSerializer(serializers.Serializer[Any]):
 FAILURE = inline_serializer(
     "Failure",
     {
-        "success": serializers.BooleanField(default=False),
-        "data": serializers.JSONField(allow_null=True, default=None),
+        "success": serializers.BooleanField(),
+        "data": serializers.JSONField(allow_null=True),
         "error": ErrorSerializer(),
         "meta": MetaSerializer(),
     },
@@ -49,7 +77,12 @@ def enveloped(
         data: serializer class or field of `data`; None where the data is free.
         errors: codes of `project.api.catalogue`, besides those that any call can give.
     """
-    responses: dict[int, Any] = {status: _success(data, many=many)}
+    return {status: _success(data, many=many), **refusals(errors)}
+
+
+def refusals(errors: Iterable[str]) -> dict[int, Any]:
+    """The refusals that a call can give, by status."""
+    responses: dict[int, Any] = {}
     by_status: dict[int, list[str]] = {}
     for code in [*errors, *ALWAYS]:
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
@@ -73,9 +106,9 @@ def _success(data: Any, *, many: bool) -> Any:
     return inline_serializer(
         f"{name}{'List' if many else ''}Envelope",
         {
-            "success": serializers.BooleanField(default=True),
+            "success": serializers.BooleanField(),
             "data": field,
-            "error": serializers.JSONField(allow_null=True, default=None),
+            "error": serializers.JSONField(allow_null=True),
             "meta": MetaSerializer(),
         },
     )
@@ -106,6 +139,39 @@ class EnvelopeAutoSchema(AutoSchema):
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        """drf-spectacular knows no body of a DELETE; where a view has one, it is described as a POST's."""
+        if self.method != "DELETE" or not getattr(self.view, "delete_has_body", False):
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        self.method = "POST"
+        try:
+            body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+            return {**body, "required": False}
+        finally:
+            self.method = "DELETE"
+
+
+class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    target_class = "keys.api.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
+            self.target, direction, bypass_extensions=True
+        )
+        return {**schema, "additionalProperties": False} if direction == "request" else schema
+
+
+class PlainCharFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "keys.api.serializers.PlainCharField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer_field(  # type: ignore[no-untyped-call]
+            self.target, direction, bypass_extensions=True
+        )
+        return {**schema, "pattern": self.target.pattern}
 
 
 class SignatureScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from keys.authentication import signed_client
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import enveloped, refusals
 from schemas.files import jobs
 from schemas.models import ValidationJob
 
@@ -70,7 +70,7 @@ class TaskReportView(APIView):
         tags=["tasks"],
         summary="Every refused record with its problems",
         description="NDJSON, one line for each refused record; it grows while the task runs.",
-        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY},
+        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY, **refusals(TASK_ERRORS)},
     )
     def get(self, request: Request, task_id: str) -> FileResponse:
         return jobs.open_report(own_job(request, task_id))

@@ -45,7 +45,7 @@ class ValidateFileView(CheckView):
         parameters=[
             OpenApiParameter("media", enum=Media.values, description="What is inside of application/gzip.")
         ],
-        request={"application/x-ndjson": OpenApiTypes.BINARY, "text/csv": OpenApiTypes.BINARY},
+        request=dict.fromkeys(("application/x-ndjson", "text/csv", "application/gzip"), OpenApiTypes.BINARY),
         responses=enveloped(
             TaskSerializer,
             status=202,

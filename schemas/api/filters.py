@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.models import Client
+from project.api.openapi import PAGE
 from project.api.pagination import EnvelopeCursorPagination
 from schemas.formats import FORMATS
 from schemas.models import Schema, SchemaState
@@ -19,8 +19,7 @@ from schemas.models import Schema, SchemaState
 ORDERINGS = ("name", "-name", "created_at", "-created_at", "updated_at", "-updated_at")
 
 LIST_PARAMETERS = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Items per page, 1 to 200; 50 by default."),
-    OpenApiParameter("cursor", description="From `meta.pagination.next_cursor`."),
+    *PAGE,
     OpenApiParameter("owner", description="client_id of the owner."),
     OpenApiParameter("state", enum=SchemaState.values, description="Only schemas in this state."),
     OpenApiParameter("format", enum=FORMATS, description="Format of the newest version."),

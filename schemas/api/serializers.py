@@ -12,29 +12,21 @@ from schemas.compatibility import MODES, POLICIES
 from schemas.formats import FORMATS
 from schemas.models.schema import SCHEMA_NAME_PATTERN
 
-VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
-
 
 class NameField(PlainCharField):
-    def to_internal_value(self, data: Any) -> str:
-        name = super().to_internal_value(data)
-        if not re.fullmatch(SCHEMA_NAME_PATTERN, name):
-            raise serializers.ValidationError(
-                "1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit."
-            )
-        return name
+    pattern = SCHEMA_NAME_PATTERN
+    rule = "1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit."
 
 
 class VersionStringField(PlainCharField):
-    def to_internal_value(self, data: Any) -> str:
-        version = super().to_internal_value(data)
-        if not re.fullmatch(VERSION_PATTERN, version):
-            raise serializers.ValidationError("1 to 64 letters, digits, '.', '_', '+' or '-'.")
-        return version
+    pattern = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+    rule = "1 to 64 letters, digits, '.', '_', '+' or '-'."
 
 
 class DescriptionField(PlainCharField):
     """Text of several lines: of the control characters it may have line breaks and tabs."""
+
+    pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, allow_blank=True, max_length=2000, **kwargs)

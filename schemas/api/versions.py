@@ -6,14 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from keys.authentication import signed_client
 from keys.verification import VerifiedSignature
 from project.api.envelope import ApiResponse
-from project.api.openapi import enveloped
+from project.api.openapi import PAGE, enveloped
 from project.api.pagination import EnvelopeCursorPagination
 from schemas import access, reading, registry
 from schemas.api.conditional import answer_version
@@ -60,8 +59,8 @@ class VersionListView(SchemaView):
         operation_id="schemas_versions_list",
         tags=["schemas"],
         summary="List a schema's versions, newest first",
-        parameters=[OpenApiParameter("limit", OpenApiTypes.INT), OpenApiParameter("cursor")],
-        responses=enveloped(VersionSerializer, many=True, errors=READ_ERRORS),
+        parameters=PAGE,
+        responses=enveloped(VersionSerializer, many=True, errors=[*READ_ERRORS, "VALIDATION_FAILED"]),
     )
     def get(self, request: Request, name: str) -> Any:
         schema = access.find_schema(name)

@@ -7,9 +7,12 @@ that is looked at here. Whatever is not understood is answered on the safe side.
 import re
 import warnings
 from functools import lru_cache
-from re import _constants as constants  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any, Final
+
+# By name: typeshed does not know them.
+constants: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 MAX_EXAMPLE: Final = 200
 
