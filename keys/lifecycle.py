@@ -240,15 +240,14 @@ def _transition(
 ) -> Key:
     """Compare-and-swap on the state the caller saw; record it; tell the workers."""
     seen = KeyStatus(key.status)
-    decision = {} if actor.user is None else {"decided_by": actor.user}
     with transaction.atomic():
         if seen not in expected:
             raise _conflict(key, to, seen)
         swapped = Key.objects.filter(pk=key.pk, status=seen).update(
             status=to,
+            decided_by=actor.user,
             decided_at=timezone.now(),
             decision_reason=reason[:500],
-            **decision,
             **(changes or {}),
         )
         if swapped != 1:

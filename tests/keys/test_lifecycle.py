@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.audit import Actor
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from keys import lifecycle
 from keys.errors import KeyStateConflict
 from keys.models import TRANSITIONS, Key, KeyStatus, RevocationReason
@@ -162,6 +162,16 @@ def test_a_revocation_without_a_reason_is_refused_by_the_database() -> None:
     key = key_in(KeyStatus.ACTIVE)
     with pytest.raises(IntegrityError), transaction.atomic():
         Key.objects.filter(pk=key.pk).update(status=KeyStatus.REVOKED)
+
+
+@pytest.mark.django_db
+def test_a_decision_is_its_takers_and_nobody_elses() -> None:
+    """What the client or a job did to a key later is not the operator's who approved it."""
+    operator = User.objects.create_user("mara")
+    key = lifecycle.approve(key_in(KeyStatus.PENDING), actor=Actor.operator(operator))
+    assert key.decided_by == operator
+    lifecycle.start_retirement(key, actor=Actor.client(key.client), grace=timedelta(hours=1))
+    assert key.decided_by is None
 
 
 @pytest.mark.django_db

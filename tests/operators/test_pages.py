@@ -81,9 +81,17 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
     page.get_by_label("Authenticator code").fill(totp(secret))
     page.get_by_role("button", name="Activate").click()
     page.wait_for_url("**/recovery-codes/")
-    assert len(page.locator("#recovery_codes").input_value().split()) == 10
+    codes = page.locator("#recovery_codes").input_value().split()
+    assert len(codes) == 10
     take_screenshot(page, "recovery-codes")
-    page.goto(f"{base_url}/admin/")
+    page.goto(f"{base_url}/account/logout/")
+    page.locator("main").get_by_role("button", name="Sign Out").click()
+    sign_in(page, base_url, "newcomer", password)
+    assert page.get_by_text("or one of your recovery codes").is_visible()
+    assert page.get_by_role("button", name="Use a passkey").count() == 0
+    take_screenshot(page, "second-factor-code")
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Sign In").click()
     page.wait_for_url(f"{base_url}/admin/")
     assert problems == []
 
@@ -106,6 +114,12 @@ def test_a_passkey_is_added_and_signs_in_alone(
     page.goto(f"{base_url}/account/logout/")
     page.locator("main").get_by_role("button", name="Sign Out").click()
     page.goto(f"{base_url}/account/login/")
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url(f"{base_url}/admin/")
+    page.goto(f"{base_url}/account/logout/")
+    page.locator("main").get_by_role("button", name="Sign Out").click()
+    sign_in(page, base_url, "keyholder", password)
+    page.wait_for_url("**/account/2fa/authenticate/")
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url(f"{base_url}/admin/")
     assert problems == []
