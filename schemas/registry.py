@@ -230,7 +230,7 @@ def _write_version(schema: Schema, document: Document, version: str, author: Aut
         schema.served_format = written.format
     schema.search_text = search_text(schema.name, schema.description, document.content)
     schema.save()
-    advance_epoch()
+    # No epoch: no version that is there already is served otherwise because of a new one.
     return written
 
 

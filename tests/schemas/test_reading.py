@@ -78,6 +78,18 @@ def test_a_warm_version_asks_the_database_nothing(client: WireClient, make: Make
     assert warm["meta"]["request_id"] != cold["meta"]["request_id"]
 
 
+def test_what_others_write_leaves_it_warm(owner: SignedClient, make: Make, settings: Any) -> None:
+    """Else every new version anywhere would send all readers of all schemas to the database."""
+    settings.DATAFOLD_SCHEMA_CACHE_SECONDS = 60
+    make("events")
+    owner.call("GET", VERSION)
+    make("others")
+    assert owner.call("POST", "/api/v1/schemas/events/versions", {"fields": WITH_NOTE}).status_code == 201
+    with CaptureQueriesContext(connection) as queries:
+        assert owner.call("GET", VERSION).status_code == 200
+    assert schema_queries(queries) == []
+
+
 @pytest.mark.parametrize("change", ["block", "delete", "deprecate", "erase"])
 def test_a_warm_version_is_not_served_after_a_decision(
     owner: SignedClient, make: Make, change: str, settings: Any
