@@ -33,7 +33,7 @@ def explain(
         return
     cause = find_cause(signature, message, [key.public_key for key in client.keys])
     if cause is not None:
-        refusal.message = f"{cause.message} {refusal.message}"
+        refusal.message = cause.message
         refusal.details["cause"] = asdict(cause)
 
 

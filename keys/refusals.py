@@ -37,7 +37,7 @@ KEPT_PER_ADDRESS_AND_MINUTE = 20
 _DETAILS_BYTES = 4000
 
 # What a claimed signature, or what follows from it, is refused with.
-CODES = frozenset(
+SIGNATURE_CODES = frozenset(
     {
         *("SIGNATURE_MISSING", "SIGNATURE_MALFORMED", "SIGNATURE_AMBIGUOUS", "SIGNATURE_TOO_LARGE"),
         *("SIGNATURE_VERIFICATION_FAILED", "SIGNATURE_EXPIRED", "REQUEST_MALFORMED", "KEYID_MISSING"),
@@ -60,7 +60,7 @@ def keep_refusal(
     details: Mapping[str, Any],
 ) -> None:
     """Keep this refusal, if it is one of a claimed signature. Never raises; written after the answer."""
-    if code not in CODES or not claims_signature(request):
+    if code not in SIGNATURE_CODES or not claims_signature(request):
         return
     context = current_context()
     fields = context.log_fields

@@ -26,6 +26,7 @@ from keys.httpsig import (
     UnverifiedSignature,
     check_content_digest,
     check_coverage,
+    check_keyid,
     check_parameters,
     check_signature,
     parse_signatures,
@@ -87,6 +88,7 @@ def verify_message(
     """
     timer = phase_timer()
     signature = select_signature(parse_signatures(message, PROFILES["standard"].limits))
+    check_keyid(signature)
     keyid = signature.keyid or ""
     wrong_signatures().check(address, keyid, now)
     timer.lap("parse")
@@ -98,7 +100,9 @@ def verify_message(
         note_client_quota(spent)
         refuse_unless_fresh(spent)
     except (SignatureError, KeysError) as refusal:
-        current_context().log_fields["claimed_client_id"] = client.client_id
+        context = current_context()
+        context.log_fields["claimed_client_id"] = client.client_id
+        context.profile = client.profile
         if isinstance(refusal, SignatureVerificationFailed):
             wrong_signatures().count(address, keyid, now)
             explain(refusal, signature, message, client)

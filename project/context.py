@@ -21,7 +21,7 @@ class RequestContext:
     """`request_id`: 1-64 characters; `address`: the caller's IP address or "".
 
     `log_fields` join the access log's line; `warnings` join `meta.warnings` of the answer; `quota` becomes
-    its RateLimit fields.
+    its RateLimit fields. `profile`: that of the client which a refused signature names, or "".
     """
 
     request_id: str = ""
@@ -29,6 +29,7 @@ class RequestContext:
     log_fields: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     quota: Quota | None = None
+    profile: str = ""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("datafold_request", default=None)

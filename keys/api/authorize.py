@@ -14,9 +14,10 @@ from rest_framework.views import APIView
 
 from keys import forward_auth
 from keys.forward_auth import Body, Dialect, Original
-from keys.httpsig import PROFILES, accept_signature_for
+from keys.httpsig import accept_signature_for
 from keys.verification import VerifiedSignature
 from project.api.common_refusals import SIGNED
+from project.api.demand import demanded_policy
 from project.api.envelope import ErrorResponse, failure
 from project.api.openapi import enveloped
 from project.context import current_context
@@ -106,9 +107,9 @@ def identity_fields(verified: VerifiedSignature, body: Body) -> dict[str, str]:
 def _demand(original: Original | None) -> str:
     """What the original request should have had signed."""
     if original is None:
-        return accept_signature_for(PROFILES["standard"], method="GET", has_body=False)
+        return accept_signature_for(demanded_policy(), method="GET", has_body=False)
     message = original.message
-    return accept_signature_for(PROFILES["standard"], method=message.method, has_body=message.has_body)
+    return accept_signature_for(demanded_policy(), method=message.method, has_body=message.has_body)
 
 
 def _in_one_line(response: ErrorResponse) -> str:

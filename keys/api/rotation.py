@@ -27,6 +27,7 @@ class RotateView(APIView):
     """The old key's signature is tagged `datafold`, the new key's `datafold-new-key`."""
 
     scopes = {"POST": "keys:rotate"}
+    further_signatures = (NEW_KEY_TAG,)
 
     @extend_schema(
         tags=["keys"],

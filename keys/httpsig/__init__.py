@@ -7,7 +7,7 @@ refused is a :class:`SignatureError` with a stable ``code``, a ``message`` for p
 from . import sf
 from .accept import SignatureRequest, accept_signature_for, parse_accept_signature, wanted_components
 from .base import build_base, line_digests, signature_base
-from .causes import Cause, find_cause
+from .causes import find_cause
 from .checks import (
     check_algorithm,
     check_authority,
@@ -51,6 +51,7 @@ from .errors import (
 from .explain import Check, Inspection, describe, inspect
 from .keys import PublicKey, load_public_key
 from .message import Message, Request, Response, fields_from_lines, normalise_authority
+from .near_misses import Cause
 from .policy import ALGORITHMS, PROFILES, Limits, NonceRule, Policy, Requirement, one_of
 from .signatures import UnverifiedSignature, parse_signatures, select_signature
 from .signing import PrivateKey, sign

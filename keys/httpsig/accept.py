@@ -35,12 +35,14 @@ def accept_signature_for(
     has_body: bool | None = None,
     fields: Collection[str] = (),
     label: str = "sig1",
+    tag: str | None = None,
     nonce: str | None = None,
 ) -> str:
     """The ``Accept-Signature`` value that tells a client what ``policy`` wants to see signed.
 
     has_body: whether the call carries content; where it is not known, the method tells what is usual.
     fields: the names of the fields that the request carries, for what must be covered if it is there.
+    tag: that of the signature, if it is not the policy's.
     nonce: a value for the signer to repeat, where the server hands out nonces.
     """
     if has_body is None:
@@ -49,7 +51,7 @@ def accept_signature_for(
     params: sf.Parameters = {"created": True}
     if nonce is not None:
         params["nonce"] = nonce
-    params["tag"] = policy.tag
+    params["tag"] = tag or policy.tag
     return sf.serialize_dictionary({label: sf.InnerList(items, params)})
 
 

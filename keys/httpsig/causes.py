@@ -7,31 +7,31 @@ difference is the cause. At most :data:`MAX_CANDIDATES` checks with one key, so 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote
 
+from . import sf
 from .base import signature_base
 from .components import STRUCTURED_FIELDS
 from .digest import content_digest
 from .errors import SignatureError
 from .keys import PublicKey
 from .message import Request
+from .near_misses import Cause, find_near_miss
 from .signatures import UnverifiedSignature
 
-MAX_CANDIDATES = 36
+MAX_CANDIDATES = 45
 
 _TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
 _DEFAULT_PORT = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A stable ``code`` for tools and a ``message`` for people: what differs, and what to do."""
-
-    code: str
-    message: str
+_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+# The orders in which RFC 9421's examples, signing libraries and sorted dictionaries put the parameters.
+_PARAM_ORDERS = (
+    ("created", "expires", "nonce", "alg", "keyid", "tag"),
+    ("created", "keyid", "alg", "expires", "nonce", "tag"),
+    ("alg", "created", "expires", "keyid", "nonce", "tag"),
+)
 
 
 def find_cause(
@@ -47,17 +47,25 @@ def find_cause(
     key = next((key for key in keys if signature.alg in (None, key.algorithm)), None)
     if key is None:
         return None
-    bases = _bases(signature, request, structured_fields)
-    for cause, base in islice(bases, MAX_CANDIDATES):
-        if key.verify(signature.raw_signature, base):
+    try:
+        base = signature_base(signature, request, structured_fields)
+    except SignatureError:
+        return None
+    if (near_miss := find_near_miss(key, signature.raw_signature, base)) is not None:
+        return near_miss
+    bases = _bases(signature, request, base, structured_fields)
+    for cause, other in islice(bases, MAX_CANDIDATES):
+        if key.verify(signature.raw_signature, other):
             return cause
     return None
 
 
 def _bases(
-    signature: UnverifiedSignature, request: Request, structured_fields: Mapping[str, str]
+    signature: UnverifiedSignature, request: Request, base: bytes, structured_fields: Mapping[str, str]
 ) -> Iterator[tuple[Cause, bytes]]:
-    yield from _other_encodings(signature, request, structured_fields)
+    yield from _other_encodings(signature, base)
+    yield from _other_parameters(signature, base)
+    yield from _relative_targets(request, base)
     for cause, changes in _variants(signature, request):
         try:
             variant = _variant(request, changes)
@@ -84,7 +92,13 @@ def _variants(signature: UnverifiedSignature, request: Request) -> Iterator[tupl
 def _other_origins(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
     server = f"{request.scheme}://{request.authority}"
     other_scheme = "http" if request.scheme == "https" else "https"
-    authorities = [request.fields.get("host", ""), request.fields.get("x-forwarded-host", "")]
+    name, colon, port = request.authority.rpartition(":")
+    name, port = (
+        (name, colon + port) if port.isdigit() and not port.endswith("]") else (request.authority, "")
+    )
+    authorities = [request.fields.get("host", ""), request.fields.get("x-forwarded-host", ""), name]
+    if name in _THIS_MACHINE:
+        authorities += [other + port for other in _THIS_MACHINE]
     origins = [
         (other_scheme, request.authority),
         (request.scheme, f"{request.authority}:{_DEFAULT_PORT.get(request.scheme, 0)}"),
@@ -170,16 +184,12 @@ def _other_values(name: str, value: str, request: Request) -> Iterator[tuple[str
         yield "FIELD_COMBINED", ",".join(parts)
 
 
-def _other_encodings(
-    signature: UnverifiedSignature, request: Request, structured_fields: Mapping[str, str]
-) -> Iterator[tuple[Cause, bytes]]:
+def _other_encodings(signature: UnverifiedSignature, base: bytes) -> Iterator[tuple[Cause, bytes]]:
     """The right base, but not as RFC 9421 section 2.5 wants it signed."""
-    try:
-        base = signature_base(signature, request, structured_fields)
-    except SignatureError:
-        return
-    params = f'"@signature-params": {signature.params_text}'.encode("ascii")
-    labelled = f'"@signature-params": {signature.label}={signature.params_text}'.encode("ascii")
+    params, labelled = (
+        _params_line(signature.params_text),
+        _params_line(f"{signature.label}={signature.params_text}"),
+    )
     yield (
         Cause("FINAL_NEWLINE", "You signed the base with a line feed at its end; there is none."),
         base + b"\n",
@@ -195,8 +205,51 @@ def _other_encodings(
         ),
         base.removesuffix(params) + labelled,
     )
+    yield (
+        Cause(
+            "PARAMS_LINE_MISSING",
+            'You signed the base without its last line. It is "@signature-params": and then what '
+            "Signature-Input says behind the label.",
+        ),
+        base.removesuffix(b"\n" + params),
+    )
     for algorithm in ("sha256", "sha512"):
         yield (
             Cause("HASHED_BASE", f"You signed the {algorithm} of the base; sign the base itself."),
             hashlib.new(algorithm, base).digest(),
         )
+
+
+def _other_parameters(signature: UnverifiedSignature, base: bytes) -> Iterator[tuple[Cause, bytes]]:
+    """The same parameters in another order: the signer builds the line and the field apart."""
+    given = signature.unverified_params
+    for order in _PARAM_ORDERS:
+        ordered = {name: given[name] for name in order if name in given}
+        if len(ordered) != len(given) or list(ordered) == list(given):
+            continue
+        params = sf.serialize_parameters(ordered)
+        yield (
+            Cause(
+                "PARAMS_ORDER",
+                f"You signed the parameters in the order {params}, but Signature-Input sends them in another. "
+                "Build the text once and use it for both.",
+            ),
+            base.removesuffix(_params_line(signature.params_text))
+            + _params_line(signature.components.text + params),
+        )
+
+
+def _relative_targets(request: Request, base: bytes) -> Iterator[tuple[Cause, bytes]]:
+    line = f'"@target-uri": {request.target_uri}'
+    for target in dict.fromkeys((request.raw_target, request.path or "")):
+        yield (
+            Cause(
+                "TARGET_NOT_ABSOLUTE",
+                f"You signed {target} as @target-uri, which is the whole address: {request.target_uri}.",
+            ),
+            base.replace(line.encode("ascii"), f'"@target-uri": {target}'.encode("ascii")),
+        )
+
+
+def _params_line(params_text: str) -> bytes:
+    return f'"@signature-params": {params_text}'.encode("ascii")

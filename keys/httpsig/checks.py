@@ -30,6 +30,16 @@ _ALPHABETS = (
     (re.compile(r"[0-9a-z]*|[0-9A-Z]*"), 36),
     (re.compile(r"[A-Za-z0-9+/_=-]*"), 64),
 )
+# What other standards call the same algorithms (RFC 7518, RFC 8037, older signature drafts).
+_OTHER_NAMES = {
+    "eddsa": "ed25519",
+    "es256": "ecdsa-p256-sha256",
+    "es384": "ecdsa-p384-sha384",
+    "ps512": "rsa-pss-sha512",
+    "rs256": "rsa-v1_5-sha256",
+    "rsa-sha256": "rsa-v1_5-sha256",
+}
+_MILLISECONDS = 10**11  # in seconds the year 5138, in milliseconds 1973
 _MIN_DISTINCT = 8  # 128 random bits in any of these alphabets have fewer with negligible probability
 
 
@@ -65,8 +75,10 @@ def check_keyid(signature: UnverifiedSignature) -> None:
 def check_algorithm(signature: UnverifiedSignature, policy: Policy) -> None:
     """Raises :class:`AlgorithmNotAllowed` if ``alg`` is named and not on the policy's list."""
     if signature.alg is not None and signature.alg not in policy.algorithms:
+        name = _OTHER_NAMES.get(signature.alg.lower(), signature.alg.lower())
+        meant = f'In RFC 9421 it is called "{name}". ' if name in policy.algorithms else ""
         raise AlgorithmNotAllowed(
-            "The signature names an algorithm that this server does not take. "
+            f"The signature names an algorithm that this server does not take. {meant}"
             "Leave alg out (the key decides) or use one of the allowed.",
             algorithm=signature.alg,
             allowed=sorted(policy.algorithms),
@@ -82,6 +94,12 @@ def check_time(signature: UnverifiedSignature, policy: Policy, now: float) -> No
             "The signature has no created parameter. Add created=<seconds since 1970, UTC>."
         )
     age = now - created
+    if created >= _MILLISECONDS:
+        raise TimestampInFuture(
+            "The signature's created is in milliseconds or finer. Give whole seconds since 1970, UTC, and sign again.",
+            created=created,
+            server_time=int(now),
+        )
     if age < -policy.clock_skew_s:
         ahead = math.ceil(-age)
         raise TimestampInFuture(
@@ -143,7 +161,7 @@ def check_nonce(signature: UnverifiedSignature, rule: NonceRule, method: str) ->
         return
     if not rule.min_chars <= len(nonce) <= rule.max_chars:
         raise NonceInvalid(
-            f"The nonce has {len(nonce)} characters; {rule.min_chars} to {rule.max_chars} are allowed.",
+            f"The nonce has {len(nonce)} characters; {rule.min_chars} to {rule.max_chars} are allowed. Use a UUID4.",
             length=len(nonce),
             minimum=rule.min_chars,
             maximum=rule.max_chars,
@@ -209,12 +227,24 @@ def missing_components(signature: UnverifiedSignature, request: Request, policy:
 
 def _not_covered(signature: UnverifiedSignature, request: Request, policy: Policy) -> ComponentNotCovered:
     missing = missing_components(signature, request, policy)
+    them = "it" if len(missing) == 1 else "them"
     return ComponentNotCovered(
-        f"The signature does not cover {', '.join(missing)}. Cover them (without parameters) and sign again.",
+        f"The signature does not cover {', '.join(missing)}. Cover {them} (without parameters) and sign again."
+        + _how_to_cover(missing, signature, request),
         missing=missing,
         covered=[component.text for component in signature.components],
         profile=policy.name,
     )
+
+
+def _how_to_cover(missing: list[str], signature: UnverifiedSignature, request: Request) -> str:
+    """What else is to be said of frequent mistakes."""
+    capitals = [each.text for each in signature.components if each.name != each.name.lower()]
+    if any(name.lower() in missing for name in capitals):
+        return " The names of components are in lower case."
+    if '"content-digest"' in missing and "content-digest" not in request.fields:
+        return " Add the field first: Content-Digest: sha-256=:<base64 of the body's SHA-256>:."
+    return ""
 
 
 def nonce_expiry(signature: UnverifiedSignature, policy: Policy) -> float:

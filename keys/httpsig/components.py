@@ -150,7 +150,7 @@ class Component:
             fields = message.trailers
         value = fields.get(self.name)
         if value is None:
-            raise self._unknown("the message has no such field")
+            raise self._unknown("the message has no such field; send it, or do not cover it")
         if "bs" in params:
             return self._byte_sequences(message)
         value = value.strip(" \t")

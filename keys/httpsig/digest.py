@@ -12,6 +12,7 @@ from .message import Message
 
 _HASHES: dict[str, Callable[[bytes], Any]] = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 _MAX_FIELD_BYTES = 2048
+_FORM = "Send {field}: sha-256=:<base64 of the hash's 32 bytes>:, with the colons and in lower case."
 _COMMON_LENGTH = len("sha-256=::") + 44
 
 # For the Want-Content-Digest field of a refusal (RFC 9530 section 4).
@@ -110,21 +111,27 @@ def _members(value: str, field: str) -> dict[str, bytes]:
     try:
         members = sf.parse_dictionary(value, unique=True)
     except StructuredFieldError as error:
-        raise DigestMalformed(f"{field}: {error.message}", field=field, **error.details) from None
+        raise DigestMalformed(
+            f"{field}: {error.message} {_FORM.format(field=field)}", field=field, **error.details
+        ) from None
     digests: dict[str, bytes] = {}
     for algorithm, member in members.items():
         if not isinstance(member, sf.Item) or not isinstance(member.value, bytes):
             raise DigestMalformed(
-                f"{field}: {algorithm} is not a Byte Sequence (base64 between colons).", field=field
+                f"{field}: {algorithm} is not a Byte Sequence. {_FORM.format(field=field)}", field=field
             )
         digests[algorithm] = member.value
     return digests
 
 
 def _mismatch(field: str, algorithm: str, expected: bytes, actual: bytes, length: int) -> DigestMismatch:
+    why = (
+        "the declared one has the length of another hash, or is the hexadecimal form. Send the base64 of its raw bytes."
+        if len(expected) != len(actual)
+        else "it was changed on the way, or hashed before its final encoding. Hash the very bytes that are sent."
+    )
     return DigestMismatch(
-        f"The body that arrived ({length} bytes) has another {algorithm} than {field} declares: "
-        "it was changed on the way, or hashed before its final encoding.",
+        f"The body that arrived ({length} bytes) has another {algorithm} than {field} declares: {why}",
         algorithm=algorithm,
         declared=_base64(expected),
         actual=_base64(actual),

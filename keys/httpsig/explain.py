@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Generic
 
 from .base import line_digests, signature_base
-from .causes import Cause, find_cause
+from .causes import find_cause
 from .checks import check_algorithm, check_authority, check_coverage, check_keyid, check_nonce, check_time
 from .components import STRUCTURED_FIELDS
 from .digest import check_content_digest
 from .errors import KeyNotFound, SignatureError
 from .message import Request
+from .near_misses import Cause
 from .policy import Policy
 from .signatures import UnverifiedSignature, parse_signatures, select_signature
 from .verify import K, check_signature

@@ -28,6 +28,7 @@ class PublicKey(ABC):
     """One public key with the one signature algorithm (RFC 9421 section 3.3) that it is used with."""
 
     algorithm: ClassVar[str]
+    signature_bytes: int  # the length of each of its signatures
 
     def __init__(self, key: AnyPublicKey) -> None:
         self.der = key.public_bytes(
@@ -82,6 +83,7 @@ class PublicKey(ABC):
 
 class Ed25519Key(PublicKey):
     algorithm = "ed25519"
+    signature_bytes = 64
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         super().__init__(key)
@@ -105,9 +107,10 @@ class EcdsaKey(PublicKey):
     def __init__(self, key: ec.EllipticCurvePublicKey) -> None:
         super().__init__(key)
         self._key = key
+        self.signature_bytes = 2 * self.size
 
     def verify(self, signature: bytes, base: bytes) -> bool:
-        if len(signature) != 2 * self.size:
+        if len(signature) != self.signature_bytes:
             return False
         r = int.from_bytes(signature[: self.size], "big")
         s = int.from_bytes(signature[self.size :], "big")
@@ -140,13 +143,13 @@ class RsaKey(PublicKey):
         super().__init__(key)
         _check_rsa(key)
         self._key = key
-        self._length = (key.key_size + 7) // 8
+        self.signature_bytes = (key.key_size + 7) // 8
 
     @abstractmethod
     def _padding(self) -> padding.AsymmetricPadding: ...
 
     def verify(self, signature: bytes, base: bytes) -> bool:
-        if len(signature) != self._length:
+        if len(signature) != self.signature_bytes:
             return False
         try:
             self._key.verify(signature, base, self._padding(), self.hash_algorithm())

@@ -187,7 +187,7 @@ class _Parser:
         return Decimal(match[0])
 
     def _byte_sequence(self) -> bytes:
-        symbols = self._take(_BYTES, "a Byte Sequence (base64 between colons)")[1]
+        symbols = self._take(_BYTES, "a Byte Sequence (base64, not base64url, between colons)")[1]
         return self.decode_base64(symbols)
 
     def decode_base64(self, symbols: str) -> bytes:

@@ -195,7 +195,7 @@ def parse_general(raw_input: str, raw_signature: str, limits: Limits) -> list[Un
         raise _too_large("Signature-Input", len(inputs), limits.signatures, "signatures")
     if inputs.keys() != values.keys():
         raise SignatureMalformed(
-            "Signature-Input and Signature do not carry the same labels. Each signature needs both.",
+            "Signature-Input and Signature do not carry the same labels. Each signature needs both, under one label.",
             signature_input_labels=sorted(inputs),
             signature_labels=sorted(values),
         )
@@ -234,7 +234,8 @@ def _check_params(label: str, params: dict[str, sf.BareItem], limits: Limits) ->
             raise SignatureMalformed(f"The signature parameter {name} is not a String.", parameter=name)
         if name in _INTEGER_PARAMS and (type(value) is not int or value < 0):
             raise SignatureMalformed(
-                f"The signature parameter {name} is not an Integer: seconds since 1970, UTC.", parameter=name
+                f"The signature parameter {name} is not an Integer: seconds since 1970, UTC, without quotes.",
+                parameter=name,
             )
         if isinstance(value, str) and len(value) > limits.string_chars:
             raise _too_large(f"The signature parameter {name}", len(value), limits.string_chars, "characters")
@@ -255,7 +256,12 @@ def _missing(raw_input: str | None, raw_signature: str | None) -> SignatureError
     present, absent = (
         ("Signature-Input", "Signature") if raw_signature is None else ("Signature", "Signature-Input")
     )
-    return SignatureMalformed(f"The message has {present} but no {absent}. Each signature needs both.")
+    older = (
+        " This looks like an older draft (cavage), which is not the same: see RFC 9421."
+        if raw_signature is not None and "keyid=" in raw_signature.lower()
+        else ""
+    )
+    return SignatureMalformed(f"The message has {present} but no {absent}. Each signature needs both.{older}")
 
 
 def _too_large(what: str, size: int, limit: int, unit: str) -> SignatureTooLarge:

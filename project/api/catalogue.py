@@ -410,7 +410,8 @@ def error_docs() -> str:
             ' "meta": {"timestamp": "…Z", "request_id": "…", "path": "/api/v1/…"}}',
             "```",
             "",
-            "`message` is for a person: what happened, why, what to do now. `details` is for a program. "
+            "`message` is for a person: what happened, why, what to do now. `details` is for a program; "
+            "where a signature is refused, its `hint` tells cause and cure. "
             "A 401 carries `WWW-Authenticate: Signature` and an `Accept-Signature` field that says what to sign; "
             "a 429 or 503 carries `Retry-After`. Give the `request_id` to the operators: they find the refusal by it.",
             "",

@@ -15,8 +15,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from keys.httpsig import SignatureError
-from keys.refusals import keep_refusal
+from keys.httpsig import WANT_CONTENT_DIGEST, SignatureError
+from keys.refusals import SIGNATURE_CODES, keep_refusal
 from project.api.catalogue import status_of
 from project.api.demand import demand_for
 from project.api.envelope import ErrorResponse, json_failure
@@ -50,23 +50,25 @@ _DRF_CODES: list[tuple[type[exceptions.APIException], str]] = [
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER: every refusal in the envelope; None (a 500) for what is no refusal."""
-    code, message, details, status = _describe(error)
+    request = context["request"]
+    code, message, details, status = _describe(error, request)
     if not code:
         return None
+    if code in SIGNATURE_CODES:
+        details.setdefault("hint", message)
     set_rollback()
     current_context().log_fields["error_code"] = code
-    request = context["request"]
     response = ErrorResponse(
         {"code": code, "message": message, "status": status, "details": details},
         path=request.path,
         status=status,
     )
-    _add_fields(response, error, status, details, request)
+    _add_fields(response, error, status, details, request, context.get("view"))
     keep_refusal(getattr(request, "_request", request), response, code=code, message=message, details=details)
     return response
 
 
-def _describe(error: Exception) -> tuple[str, str, dict[str, Any], int]:
+def _describe(error: Exception, request: Any) -> tuple[str, str, dict[str, Any], int]:
     if isinstance(error, SignatureError | DomainError):
         return error.code, error.message, dict(error.details), status_of(error.code)
     if isinstance(error, DATABASE_AWAY):
@@ -87,6 +89,11 @@ def _describe(error: Exception) -> tuple[str, str, dict[str, Any], int]:
             "This call needs a signed request. Sign it as RFC 9421 says; the answer's Accept-Signature field names the "
             "components and parameters."
         )
+        if request.META.get("HTTP_AUTHORIZATION", "")[:10].lower() == "signature ":
+            message += (
+                " An Authorization: Signature field belongs to an older draft; RFC 9421 has the fields Signature-Input "
+                "and Signature."
+            )
         return code, message, {}, 401
     details = (
         {"retry_after": int(getattr(error, "wait", None) or 1)}
@@ -112,21 +119,19 @@ def _first(value: Any) -> str:
 
 
 def _add_fields(
-    response: Response, error: Exception, status: int, details: Mapping[str, Any], request: Any
+    response: Response, error: Exception, status: int, details: Mapping[str, Any], request: Any, view: Any
 ) -> None:
     if status == 401 and (challenge := getattr(error, "challenge", "")):
         response["WWW-Authenticate"] = challenge
     elif status == 401:
         response["WWW-Authenticate"] = "Signature"
-        response["Accept-Signature"] = demand_for(request)
+        response["Accept-Signature"] = demand_for(request, view)
     if status in (429, 503):
         response["Retry-After"] = str(details.get("retry_after", 1))
     if getattr(error, "code", "").startswith("DIGEST_"):
-        response["Want-Content-Digest"] = "sha-256=10, sha-512=5"
-    if isinstance(error, exceptions.MethodNotAllowed):
-        view = request.parser_context.get("view") if getattr(request, "parser_context", None) else None
-        if view is not None:
-            response["Allow"] = ", ".join(view.allowed_methods)
+        response["Want-Content-Digest"] = WANT_CONTENT_DIGEST
+    if isinstance(error, exceptions.MethodNotAllowed) and view is not None:
+        response["Allow"] = ", ".join(view.allowed_methods)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -79,6 +79,7 @@ def cause_of(seen: Request, key: PrivateKey = PRIVATE_KEY) -> str | None:
     ("change", "code"),
     [
         ({"scheme": "http"}, "OTHER_ORIGIN"),
+        ({"authority": "api.example.com:8443"}, "OTHER_ORIGIN"),
         ({"authority": "internal", "fields": {"x-forwarded-host": "api.example.com"}}, "OTHER_ORIGIN"),
         ({"raw_target": "/api/v1/schemas/a%2Fb/?limit=5&q=a+b"}, "TRAILING_SLASH"),
         ({"raw_target": "/api/v1/schemas/a/b?limit=5&q=a+b"}, None),
@@ -109,6 +110,18 @@ def test_a_digest_that_was_rewritten_is_named() -> None:
         (lambda base: base + b"\n", "FINAL_NEWLINE"),
         (lambda base: base.replace(b"\n", b"\r\n"), "CRLF"),
         (lambda base: base.replace(b'"@signature-params": ', b'"@signature-params": sig1='), "LABEL_IN_BASE"),
+        (lambda base: base.rpartition(b"\n")[0], "PARAMS_LINE_MISSING"),
+        (
+            lambda base: base.replace(b'"@target-uri": https://api.example.com', b'"@target-uri": '),
+            "TARGET_NOT_ABSOLUTE",
+        ),
+        (
+            lambda base: base.replace(b";created=1699999990", b"").replace(
+                b';alg="ed25519"', b';alg="ed25519";created=1699999990'
+            ),
+            None,
+        ),
+        (lambda base: _params_sorted(base), "PARAMS_ORDER"),
     ],
 )
 def test_a_base_that_was_built_wrongly_is_named(alter: Any, code: str) -> None:
@@ -116,6 +129,16 @@ def test_a_base_that_was_built_wrongly_is_named(alter: Any, code: str) -> None:
     signature = select_signature(parse_signatures(sent, STANDARD.limits))
     value = sf.serialize_bare_item(PRIVATE_KEY.sign(alter(signature_base(signature, sent))))
     assert cause_of(changed(sent, fields={**sent.fields, "signature": f"sig1={value}"})) == code
+
+
+def _params_sorted(base: bytes) -> bytes:
+    head, end, params = base.rpartition(b")")
+    return head + end + b";" + b";".join(sorted(params.removeprefix(b";").split(b";")))
+
+
+def test_a_server_on_this_machine_has_several_names() -> None:
+    sent = signed(make_request(authority="localhost:8000"))
+    assert cause_of(changed(sent, authority="127.0.0.1:8000")) == "OTHER_ORIGIN"
 
 
 def test_a_signature_of_another_key_has_no_cause_to_show() -> None:

@@ -90,7 +90,7 @@ def test_the_usual_mistakes_are_named(
     refusal = error(client.send(signed))
     assert refusal["code"] == "SIGNATURE_VERIFICATION_FAILED"
     assert refusal["details"]["cause"]["code"] == code
-    assert word in refusal["message"]
+    assert word in refusal["details"]["hint"]
 
 
 def test_the_search_for_causes_has_a_budget(
@@ -112,6 +112,73 @@ def test_a_clock_that_is_wrong_is_told_by_how_much(client: WireClient, signer: S
     early = error(client.send(me(signer, created=datetime.now(UTC) + timedelta(seconds=100))))
     assert early["code"] == "TIMESTAMP_IN_FUTURE"
     assert "ahead" in early["message"]
+
+
+@pytest.mark.parametrize(
+    ("signing", "code", "cure"),
+    [
+        ({"nonce": ""}, "NONCE_MISSING", "Add a fresh one"),
+        ({"covered": ("@method", "@path")}, "COMPONENT_NOT_COVERED", 'Cover it'),
+        ({"headers": {"X-A": "1"}, "covered": ("@method", "@target-uri", "x-a")}, "COMPONENT_UNKNOWN", "send it"),
+    ],
+)  # fmt: skip
+def test_details_alone_tell_cause_and_cure(
+    client: WireClient, signer: Signer, signing: dict[str, Any], code: str, cure: str
+) -> None:
+    signed = me(signer, **signing)
+    signed.headers.pop("X-A", None)
+    refused = error(client.send(signed))
+    assert refused["code"] == code
+    assert cure in refused["details"]["hint"]
+
+
+def test_what_other_standards_call_it_is_understood_in_the_refusal(
+    client: WireClient, signer: Signer
+) -> None:
+    signed = me(signer)
+    signed.headers["Signature-Input"] = signed.headers["Signature-Input"].replace("ed25519", "EdDSA")
+    assert '"ed25519"' in error(client.send(signed))["details"]["hint"]
+    stamped = me(signer, created=datetime.now(UTC))
+    seconds = stamped.headers["Signature-Input"].partition("created=")[2].partition(";")[0]
+    stamped.headers["Signature-Input"] = stamped.headers["Signature-Input"].replace(seconds, f"{seconds}000")
+    assert "milliseconds" in error(client.send(stamped))["details"]["hint"]
+
+
+def test_the_older_draft_is_told_from_nothing(client: WireClient) -> None:
+    older = 'keyId="x",algorithm="hs2019",headers="(request-target)",signature="YQ=="'
+    refused = client.get("/api/v1/auth/me", headers={"Signature": older})
+    assert error(refused)["code"] == "SIGNATURE_MALFORMED"
+    assert "older draft" in error(refused)["details"]["hint"]
+    refused = client.get("/api/v1/auth/me", headers={"Authorization": f"Signature {older}"})
+    assert error(refused)["code"] == "SIGNATURE_MISSING"
+    assert "older draft" in error(refused)["details"]["hint"]
+
+
+# --- What a 401 asks for ---------------------------------------------------------------------------------
+
+
+def test_a_refused_client_is_asked_for_what_its_own_profile_wants(client: WireClient) -> None:
+    strict = register_active("strict-client", profile="strict")
+    refused = client.send(me(strict))
+    assert error(refused)["details"]["missing"] == ['"@authority"']
+    assert refused["Accept-Signature"] == (
+        'sig1=("@method" "@target-uri" "@authority");created;tag="datafold"'
+    )
+
+
+def test_a_rotation_asks_for_both_signatures(client: WireClient, signer: Signer) -> None:
+    signed = signer.sign(
+        "POST",
+        f"{ORIGIN}/api/v1/crypto/keys/rotate",
+        json_body={"public_key": Signer().public_hex},
+        tag="datafold",
+    )
+    refused = client.send(signed)
+    assert error(refused)["code"] == "SIGNATURE_MISSING"
+    components = '("@method" "@target-uri" "content-digest" "content-type");created'
+    assert refused["Accept-Signature"] == (
+        f'sig1={components};tag="datafold", sig2={components};tag="datafold-new-key"'
+    )
 
 
 # --- Inspections ----------------------------------------------------------------------------------------
