@@ -13,7 +13,7 @@ from import_export.resources import ModelResource
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from project.admin_base import ReadOnlyAdmin, change_rows
 from project.export import ExportableAdmin
 
@@ -177,6 +177,9 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
+        user = User.objects.filter(username=term).first()
+        if user is not None:
+            return queryset.filter(actor_kind=AuditEvent.ActorKind.OPERATOR, actor_id=str(user.pk)), False
         for field in ("request_id", "target_id", "actor_id", "actor_label", "target_label"):
             # The first three are indexed; the labels only decide among the newest events.
             pool = queryset.filter(pk__in=_newest_ids()) if field.endswith("label") else queryset

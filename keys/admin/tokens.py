@@ -22,7 +22,7 @@ from accounts.models import Client
 from keys.invitations import withdraw_token
 from keys.models import EnrolmentToken
 from keys.registration import issue_token
-from project.admin_base import ReadOnlyAdmin, operator
+from project.admin_base import ReadOnlyAdmin, note_refusal, operator
 from project.errors import DomainError
 
 
@@ -162,6 +162,7 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
                 withdraw_token(token, actor=operator(request))
                 messages.success(request, "The token no longer works.")
             except DomainError as error:
+                note_refusal(request, error.code)
                 messages.error(request, error.message)
             return redirect("admin:keys_enrolmenttoken_change", token.pk)
         context = {

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from project.admin_base import operator
+from project.admin_base import note_refusal, operator
 from project.errors import DomainError
 from schemas import decisions, usage
 from schemas.admin.forms import ReasonForm
@@ -28,11 +28,13 @@ CHANGED = "Somebody changed the schema since you opened this page. Nothing was d
 def decide_schema(model_admin: Any, request: HttpRequest, pk: int, verb_name: str) -> HttpResponse:
     """GET: what would happen to the schema. POST: do it."""
     verb = VERBS.get(verb_name)
-    schema = Schema.objects.select_related("owner", "deprecated_for").filter(pk=pk).first()
-    if verb is None or schema is None:
+    if verb is None:
         raise Http404
     if not request.user.has_perm(verb.permission):
         raise PermissionDenied
+    schema = Schema.objects.select_related("owner", "deprecated_for").filter(pk=pk).first()
+    if schema is None:
+        raise Http404
     form = verb.form(request.POST if request.method == "POST" else None)
     refusal = ""
     if request.method == "POST" and form.is_valid():
@@ -46,7 +48,6 @@ def decide_schema(model_admin: Any, request: HttpRequest, pk: int, verb_name: st
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"{verb.title}: {schema.name}",
-        "opts": model_admin.opts,
         "verb": verb,
         "schema": schema,
         "possible": verb.possible(schema),
@@ -62,16 +63,20 @@ def decide_schema(model_admin: Any, request: HttpRequest, pk: int, verb_name: st
 def _act(request: HttpRequest, verb: Verb, schema: Schema, data: dict[str, Any]) -> str:
     """Decide; "" if it is done, else why not."""
     if request.POST.get("seen") != snapshot(schema):
+        note_refusal(request, "DECISION_STALE")
         return CHANGED
     try:
         verb.act(schema, operator(request), data)
     except DomainError as error:
+        note_refusal(request, error.code)
         return error.message
     return ""
 
 
 def approve_version(model_admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """GET: the version, its author and its proof. POST: let it be served."""
+    if not request.user.has_perm("schemas.approve_schema"):
+        raise PermissionDenied
     version = (
         SchemaVersion.objects.select_related("schema", "author", "author_key", "approved_by")
         .filter(pk=pk)
@@ -79,14 +84,13 @@ def approve_version(model_admin: Any, request: HttpRequest, pk: int) -> HttpResp
     )
     if version is None:
         raise Http404
-    if not request.user.has_perm("schemas.approve_schema"):
-        raise PermissionDenied
     form = ReasonForm(request.POST if request.method == "POST" else None)
     refusal = ""
     if request.method == "POST" and form.is_valid():
         try:
             decisions.approve_version(version, actor=operator(request), reason=form.cleaned_data["reason"])
         except DomainError as error:
+            note_refusal(request, error.code)
             refusal = error.message
         else:
             messages.success(request, f"{version} is approved and served.")
@@ -94,7 +98,6 @@ def approve_version(model_admin: Any, request: HttpRequest, pk: int) -> HttpResp
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"Approve {version}",
-        "opts": model_admin.opts,
         "version": version,
         "possible": version.approved_at is None,
         "form": form,

@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.audit import Actor, record_event
 from accounts.lookalikes import neighbours, skeleton
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from keys.models import Key, KeyUsage, Refusal, RefusalCount
 from project.admin_base import shown
 from project.export import as_plain_text
@@ -167,6 +168,11 @@ def test_an_audit_event_is_found_by_request_id_and_not_changed(manager: Browser,
     url = reverse("admin:accounts_auditevent_changelist")
     for term, found in ((str(pending.pk), 1), ("no-such-request", 0)):
         assert manager.get(url, {"q": term}).context["cl"].result_count == found
+    record_event(actor=Actor.operator(User.objects.get(username="mara")), action="client.changed")
+    found = manager.get(url, {"q": "mara"}).context["cl"].result_list
+    assert [acted.action for acted in found] == ["client.changed", "operator.logged_in"], (
+        "an operator's name finds what they did"
+    )
     change = reverse("admin:accounts_auditevent_change", args=[event.pk])
     assert manager.get(change).status_code == 200
     assert manager.post(change, {"action": "nothing"}).status_code == 403

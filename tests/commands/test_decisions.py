@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
+from accounts.audit import Actor, record_event
 from accounts.models import AuditEvent, User
 from keys.models import Key
 from tests.support.registered import register_active, register_pending
@@ -179,6 +180,38 @@ def test_show_key_tells_its_history() -> None:
     assert "BEGIN PUBLIC KEY" in shown
     assert "key.approved" in shown
     assert run_json("show_key", "machine-1")["history"][0]["action"] == "key.approved"
+
+
+def test_show_key_tells_what_it_signed_since_the_compromise() -> None:
+    register_active("machine-1")
+    key = key_of("machine-1")
+    actor = Actor.client("machine-1", key.thumbprint)
+    record_event(actor=actor, action="schema.created", target_kind="schema", target_label="payroll")
+    run("revoke_key", "machine-1", "--reason", "keyCompromise", "--compromised-since", "2020-01-31")
+    assert "suspect: schema.created payroll" in run("show_key", str(key.pk))
+    assert "schema.created payroll" in run_json("show_key", key.thumbprint)["suspect"]
+
+
+def test_list_audit_events_tells_what_an_operator_did() -> None:
+    operator("olga")
+    register_pending("machine-1")
+    register_pending("machine-2")
+    run("reject_key", "machine-1", "--by", "olga", "--reason", "not ours")
+    run("approve_key", "machine-2")
+    [event] = run_json("list_audit_events", "--by", "olga")
+    assert (event["action"], event["target_label"][:9], event["reason"]) == (
+        "key.rejected",
+        "machine-1",
+        "not ours",
+    )
+    assert "key.rejected" in run("list_audit_events", "--by", "olga", "--since", "2020-01-31")
+    assert run("list_audit_events", "--by", "olga", "--until", "2020-01-31") == ""
+    assert [e["action"] for e in run_json("list_audit_events", "--limit", "1")] == ["key.approved"]
+    record_event(actor=Actor.client("machine-2"), action="key.rotated")
+    record_event(actor=Actor.client("machine-2"), action="key.updated")
+    assert len(run_json("list_audit_events", "--client", "machine-2", "--action", "key.updated")) == 1
+    with pytest.raises(CommandError, match="no operator 'nobody'"):
+        run("list_audit_events", "--by", "nobody")
 
 
 def test_list_keys_filters() -> None:
