@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,9 @@ from django.http.request import validate_host
 from keys.errors import AuthorityNotAllowed, RawTargetMissing
 from keys.httpsig import Request, normalise_authority
 from project.proxies import public_origins, wire_host, wire_scheme
+
+# Where `project.server` leaves the field lines as they came: (name in capitals, value without blanks around it).
+FIELD_LINES = "datafold.field_lines"
 
 # WSGI keeps these two without the prefix.
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -29,20 +32,28 @@ def _environ_name(name: str) -> str:
 class WireFields(Mapping[str, str]):
     """The header fields of a WSGI environ by lower-case name, looked up and not copied.
 
-    A name with an underscore is never found: `Signature_Input` is not `Signature-Input`.
+    A name with an underscore is never found: `Signature_Input` is not `Signature-Input`. The lines of a field
+    that came more than once are joined by ", " (RFC 9421 section 2.1); WSGI servers join them by "," alone,
+    and so they stay where the server hands over no lines.
     """
 
     __slots__ = ("_environ",)
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, Any]) -> None:
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        return self._environ[_environ_name(name)]
+        value: str = self._environ[_environ_name(name)]
+        return self._joined(name, value) if "," in value else value
 
     def get(self, name: str, default: Any = None) -> Any:
         """`Mapping.get` would raise and catch a KeyError for every field that is not there."""
-        return self._environ.get(_environ_name(name), default)
+        value = self._environ.get(_environ_name(name), default)
+        return self._joined(name, value) if value and "," in value else value
+
+    def _joined(self, name: str, value: str) -> str:
+        lines = _lines(self._environ, name)
+        return ", ".join(lines) if len(lines) > 1 else value
 
     def __iter__(self) -> Iterator[str]:
         for key in self._environ:
@@ -53,6 +64,31 @@ class WireFields(Mapping[str, str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class WireLines(Mapping[str, Sequence[str]]):
+    """The separate lines of each header field, by lower-case name."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        if not (lines := _lines(self._environ, name)):
+            raise KeyError(name)
+        return lines
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys(name.lower() for name, _ in self._environ[FIELD_LINES])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _lines(environ: Mapping[str, Any], name: str) -> list[str]:
+    capitals = name.upper()
+    return [value for each, value in environ.get(FIELD_LINES, ()) if each == capitals]
 
 
 def claims_signature(request: HttpRequest) -> bool:
@@ -74,13 +110,15 @@ def wire_request(request: HttpRequest, *, read_body: bool = True) -> Request:
     """
     target = raw_target(request)
     scheme, authority = _origin(request)
+    environ = request.META
     return Request(
-        method=request.META["REQUEST_METHOD"],
+        method=environ["REQUEST_METHOD"],
         raw_target=target,
         scheme=scheme,
         authority=authority,
-        fields=WireFields(request.META),
-        body=request.body if read_body and request.META.get("CONTENT_LENGTH") else b"",
+        fields=WireFields(environ),
+        lines=WireLines(environ) if FIELD_LINES in environ else None,
+        body=request.body if read_body and environ.get("CONTENT_LENGTH") else b"",
     )
 
 

@@ -26,6 +26,9 @@ MAX_CANDIDATES = 45
 _TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+_HOW_TO_SIGN = {
+    "FIELD_COMBINED": "This server sees the lines of a field joined as they arrived here: send it on one line."
+}
 # The orders in which RFC 9421's examples, signing libraries and sorted dictionaries put the parameters.
 _PARAM_ORDERS = (
     ("created", "expires", "nonce", "alg", "keyid", "tag"),
@@ -165,7 +168,7 @@ def _other_fields(signature: UnverifiedSignature, request: Request) -> Iterator[
                     Cause(
                         code,
                         f"You signed {component.name} with the value {other}, {value} arrived. "
-                        "Sign the field exactly as it is sent.",
+                        + _HOW_TO_SIGN.get(code, "Sign the field exactly as it is sent."),
                     ),
                     {"fields": {**request.fields, component.name: other}},
                 )

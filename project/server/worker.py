@@ -122,6 +122,7 @@ class Worker(LoopWorker):
         started = datetime.now()  # noqa: DTZ005  as gunicorn's access log wants it
         response, environ = wsgi.create(request, connection, connection.client, connection.server, self.cfg)
         environ["wsgi.multithread"] = True
+        environ["datafold.field_lines"] = request.headers  # what `keys.wire` verifies repeated fields by
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
