@@ -522,6 +522,8 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},  # refusals are in the access log; a crash needs its traceback
+        # A refusal like any other; as Django logs it, each stranger's Host would be a crash with a traceback.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.server": {"level": "WARNING"},
     },
 }

@@ -69,6 +69,14 @@ def test_every_answer_carries_them(
     assert ("unsafe-eval" in policy.get("script-src", "")) == path.startswith("/admin")
 
 
+def test_a_foreign_host_is_refused_and_is_no_crash(http: httpx2.Client, server: DataFoldServer) -> None:
+    answer = http.get("/api/v1/system/status", headers={"Host": "stranger.example"})
+    assert answer.status_code == 400
+    lines = [line for line in server.log.read_text().splitlines() if answer.headers["X-Request-ID"] in line]
+    assert lines
+    assert not [line for line in lines if "Traceback" in line or '"level": "error"' in line]
+
+
 def test_each_page_has_its_own_nonce(http: httpx2.Client) -> None:
     policies = [http.get("/docs").headers["Content-Security-Policy"] for _ in range(3)]
     nonces = {policy.partition("'nonce-")[2].partition("'")[0] for policy in policies}
