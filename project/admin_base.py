@@ -13,11 +13,14 @@ from django.db import connections
 from django.db.models import Model, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from accounts.audit import Actor, record_refused
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, Client, User
 
 COUNT_CAP = 1_000
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)$")
@@ -68,6 +71,21 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     def audit_id(self, obj: Any) -> str:
         """The `target_id` of the object's audit events."""
         return str(obj.pk)
+
+    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What the object's page shows around its fields; only asked of who may view the object."""
+        return {}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        panels = self.panels(request, obj) if obj and self.has_view_permission(request, obj) else {}
+        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -146,6 +164,12 @@ def note_refusal(request: HttpRequest, code: str = "PERMISSION_DENIED") -> None:
     """Put on record that this operator was refused what this request asks for; looking around is not recorded."""
     if request.method == "POST" and isinstance(request.user, User):
         record_refused(user=request.user, call=f"POST {request.path}", code=code)
+
+
+def client_link(client: Client) -> SafeString:
+    """The client's name as a link to its page."""
+    link = reverse("admin:accounts_client_change", args=[client.pk])
+    return format_html('<a class="df-link" href="{}">{}</a>', link, client.client_id)
 
 
 def described(events: list[AuditEvent]) -> list[dict[str, Any]]:

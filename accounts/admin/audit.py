@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from import_export.resources import ModelResource
@@ -133,16 +133,8 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
             empty.add("request_link")
         return [name for name in self.fields if name not in empty]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        event = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        panel = {"changes": change_rows(event.before, event.after)} if event else {}
-        return super().change_view(request, object_id, form_url, {**panel, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: AuditEvent) -> dict[str, Any]:
+        return {"changes": change_rows(obj.before, obj.after)}
 
     @display(description="action")
     def show_action(self, event: AuditEvent) -> str:

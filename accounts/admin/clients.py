@@ -148,18 +148,8 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        client = self.get_object(request, object_id)
-        panels = (
-            client_panels(request, client) if client and self.has_view_permission(request, client) else {}
-        )
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: Client) -> dict[str, Any]:
+        return client_panels(request, obj)
 
     def switch_view(self, request: HttpRequest, client_pk: int, verb: str) -> HttpResponse:
         """Suspend or reactivate: a page that states the consequence, then a POST."""

@@ -154,22 +154,12 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
         act = self.admin_site.admin_view(lambda request, user_pk, act: act_view(self, request, user_pk, act))
         return [path("<int:user_pk>/act/<slug:act>/", act, name="accounts_user_act"), *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        user = self.get_object(request, object_id)
-        extra: dict[str, Any] = {}
-        if user is not None and self.has_view_permission(request, user):
-            extra = {
-                "may_decide": self.may_decide(request, user),
-                "own_account": user.pk == request.user.pk,
-                **account_state(user),
-            }
-        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+    def panels(self, request: HttpRequest, obj: User) -> dict[str, Any]:
+        return {
+            "may_decide": self.may_decide(request, obj),
+            "own_account": obj.pk == request.user.pk,
+            **account_state(obj),
+        }
 
     def changeform_view(
         self,

@@ -145,19 +145,6 @@ class WebhookAdmin(ConsoleAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        webhook = self.get_object(request, object_id)
-        panels = (
-            self._panels(request, webhook) if webhook and self.has_view_permission(request, webhook) else {}
-        )
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
-
     def test_view(self, request: HttpRequest, webhook_pk: Any) -> HttpResponse:
         """POST sends a test and shows what was sent and answered."""
         webhook = _webhook(request, webhook_pk, "accounts.change_webhook")
@@ -200,16 +187,16 @@ class WebhookAdmin(ConsoleAdmin):
         }
         return TemplateResponse(request, "webhooks/confirm.html", context)
 
-    def _panels(self, request: HttpRequest, webhook: Webhook) -> dict[str, Any]:
+    def panels(self, request: HttpRequest, obj: Webhook) -> dict[str, Any]:
         may = request.user.has_perm
-        deliveries = webhook.deliveries.order_by("-id")
+        deliveries = obj.deliveries.order_by("-id")
         waiting = deliveries.filter(status=DeliveryStatus.PENDING)
         return {
-            "webhook": webhook,
+            "webhook": obj,
             "deliveries": list(deliveries[:LISTED]) if may("accounts.view_webhookdelivery") else None,
             "waiting": waiting[:1000].count(),
             "may_change": may("accounts.change_webhook"),
-            "may_delete": may("accounts.delete_webhook") and webhook.client_id is None,
+            "may_delete": may("accounts.delete_webhook") and obj.client_id is None,
         }
 
 
@@ -284,25 +271,15 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        delivery = self.get_object(request, object_id)
-        panels: dict[str, Any] = {}
-        if delivery is not None and self.has_view_permission(request, delivery):
-            attempts = delivery.attempts.select_related("delivery").order_by("-id")[:LISTED]
-            panels = {
-                "delivery": delivery,
-                "attempts": [shown_attempt(attempt) for attempt in attempts],
-                "may_redeliver": request.user.has_perm("accounts.change_webhook")
-                and delivery.event_type != events.TEST
-                and subscriptions.delivery_finished(delivery),
-            }
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: WebhookDelivery) -> dict[str, Any]:
+        attempts = obj.attempts.select_related("delivery").order_by("-id")[:LISTED]
+        return {
+            "delivery": obj,
+            "attempts": [shown_attempt(attempt) for attempt in attempts],
+            "may_redeliver": request.user.has_perm("accounts.change_webhook")
+            and obj.event_type != events.TEST
+            and subscriptions.delivery_finished(obj),
+        }
 
     def redeliver_view(self, request: HttpRequest, delivery_pk: int) -> HttpResponse:
         """A page that says what it does, then a POST that queues the event once more."""

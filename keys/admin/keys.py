@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -154,18 +153,8 @@ class KeyAdmin(ExportableAdmin, ReadOnlyAdmin):
             if request.user.has_perm(rule.permission)
         }
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        found = _load(object_id)
-        panels = key_panels(request, found) if found else {}
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: Key) -> dict[str, Any]:
+        return key_panels(request, load([obj.pk])[0])
 
 
 def _to_confirmation(verb: Verb) -> Any:
@@ -210,10 +199,3 @@ def key_panels(request: HttpRequest, key: Key) -> dict[str, Any]:
             else None
         ),
     }
-
-
-def _load(object_id: str) -> Key | None:
-    try:
-        return next(iter(load([uuid.UUID(object_id)])), None)
-    except ValueError:
-        return None

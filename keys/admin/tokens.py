@@ -12,9 +12,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
@@ -22,7 +21,7 @@ from accounts.models import Client
 from keys.invitations import withdraw_token
 from keys.models import EnrolmentToken
 from keys.registration import issue_token
-from project.admin_base import ReadOnlyAdmin, note_refusal, operator
+from project.admin_base import ReadOnlyAdmin, client_link, note_refusal, operator
 from project.errors import DomainError
 
 
@@ -78,8 +77,7 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
     def show_client(self, token: EnrolmentToken) -> str:
         if token.client is None:
             return "a new client"
-        link = reverse("admin:accounts_client_change", args=[token.client.pk])
-        return format_html('<a class="df-link" href="{}">{}</a>', link, token.client.client_id)
+        return client_link(token.client)
 
     @display(description="issued by")
     def show_issuer(self, token: EnrolmentToken) -> str:
@@ -106,23 +104,9 @@ class EnrolmentTokenAdmin(ReadOnlyAdmin):
         may_issue = request.user.has_perm("keys.add_enrolmenttoken")
         return super().changelist_view(request, {"may_issue": may_issue, **(extra_context or {})})
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        token = EnrolmentToken.objects.filter(pk=object_id).first() if object_id.isdigit() else None
-        may_withdraw = (
-            token is not None
-            and standing(token) == "open"
-            and request.user.has_perm("keys.change_enrolmenttoken")
-        )
-        extra = {"token": token, "may_withdraw": may_withdraw, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, extra)  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: EnrolmentToken) -> dict[str, Any]:
+        may_withdraw = standing(obj) == "open" and request.user.has_perm("keys.change_enrolmenttoken")
+        return {"token": obj, "may_withdraw": may_withdraw}
 
     def issue_view(self, request: HttpRequest) -> HttpResponse:
         """A form, then a POST whose answer shows the token: the only time that anybody sees it."""

@@ -9,13 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from import_export.resources import ModelResource
 from unfold.decorators import display
 
 from accounts.models import AuditEvent
-from project.admin_base import ReadOnlyAdmin, described
+from project.admin_base import ReadOnlyAdmin, client_link, described
 from project.export import ExportableAdmin
 from schemas import usage
 from schemas.admin.decide import decide_schema
@@ -112,8 +112,7 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
     def show_owner(self, schema: Schema) -> str:
         if schema.owner is None:
             return "-"
-        link = reverse("admin:accounts_client_change", args=[schema.owner.pk])
-        return format_html('<a class="df-link" href="{}">{}</a>', link, schema.owner.client_id)
+        return client_link(schema.owner)
 
     @display(description="compatibility")
     def show_compatibility(self, schema: Schema) -> str:
@@ -145,18 +144,8 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        schema = self.get_object(request, object_id)
-        panels = schema_panels(request, schema) if schema else {}
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: Schema) -> dict[str, Any]:
+        return schema_panels(request, obj)
 
     def diff_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Two versions of a schema, by default the two newest."""

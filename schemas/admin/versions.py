@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
@@ -75,18 +74,8 @@ class SchemaVersionAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        version = self.get_object(request, object_id)
-        panels = version_panels(request, version) if version else {}
-        return super().change_view(request, object_id, form_url, {**panels, **(extra_context or {})})  # type: ignore[no-any-return]
+    def panels(self, request: HttpRequest, obj: SchemaVersion) -> dict[str, Any]:
+        return version_panels(request, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return False  # reached from its schema
