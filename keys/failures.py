@@ -13,8 +13,9 @@ from django.conf import settings
 
 from keys.errors import RateLimited, ReplayCheckUnavailable
 from keys.rates import SharedLimit, seconds_left
+from project.context import current_context
 from project.proxies import caller_network
-from project.ratelimit import Quota, note_quota, parse_rate
+from project.ratelimit import Quota, parse_rate
 
 _HELD_SECONDS = 600.0
 _REMEMBERED = 10_000
@@ -64,7 +65,7 @@ class WrongSignatures:
 def _too_many(rate: str, now: float) -> RateLimited:
     limit, period = parse_rate(rate)
     reset = seconds_left(period, now)
-    note_quota(Quota("failures", limit, period, 0, reset))
+    current_context().quota = Quota("failures", limit, period, 0, reset)
     return RateLimited(
         f"More than {limit} wrong signatures came from this address; no more are checked for {reset} s. Check the key "
         "and what it signs: POST /api/v1/crypto/signatures/inspect says what is wrong.",

@@ -11,7 +11,8 @@ from keys.errors import NonceReused, RateLimited, ReplayCheckUnavailable
 from keys.httpsig import PROFILES, Policy, UnverifiedSignature
 from keys.replay import Outcome, Spend, Spent, replay_store
 from keys.replay.database import WINDOW_SECONDS
-from project.ratelimit import Quota, note_quota
+from project.context import current_context
+from project.ratelimit import Quota
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def spend_nonce(
 def note_client_quota(spent: Spent) -> None:
     """Tell the caller of the client's limit, where the round trip counted it."""
     if spent.outcome in (Outcome.FRESH, Outcome.RATE_LIMITED):
-        note_quota(Quota("client", spent.limit, WINDOW_SECONDS, spent.remaining, spent.reset))
+        current_context().quota = Quota("client", spent.limit, WINDOW_SECONDS, spent.remaining, spent.reset)
 
 
 def refuse_unless_fresh(spent: Spent) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:  # it needs this module to tell of a limit
-    from project.ratelimit import Quota
+from project.ratelimit import Quota
 
 
 @dataclass(slots=True)

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from django.http.response import HttpResponseBase
 
-from project.context import current_context
-
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -31,11 +29,6 @@ class Quota(NamedTuple):
     window: int
     remaining: int
     reset: int
-
-
-def note_quota(quota: Quota) -> None:
-    """The answer to the running request tells the caller of this limit."""
-    current_context().quota = quota
 
 
 def add_ratelimit_fields(response: HttpResponseBase, quota: Quota) -> None:

@@ -12,8 +12,9 @@ from rest_framework.throttling import BaseThrottle
 
 from keys.errors import ReplayCheckUnavailable
 from keys.rates import SharedLimit
+from project.context import current_context
 from project.proxies import caller_network, client_address
-from project.ratelimit import Quota, note_quota, parse_rate
+from project.ratelimit import Quota, parse_rate
 
 if TYPE_CHECKING:  # rest_framework.views imports the default throttles, this module among them
     from rest_framework.views import APIView
@@ -33,7 +34,7 @@ class AddressThrottle(BaseThrottle):
         if not rate:
             return True
         quota = self.count(caller_network(client_address(request._request)), parse_rate(rate))
-        note_quota(quota)
+        current_context().quota = quota
         self._wait = quota.reset
         return quota.remaining >= 0
 
