@@ -193,7 +193,7 @@ def start_server() -> Iterator[Callable[..., DataFoldServer]]:
 
     servers: list[DataFoldServer] = []
 
-    def start(name: str, **variables: str) -> DataFoldServer:
+    def start(name: str, **variables: Any) -> DataFoldServer:
         servers.append(DataFoldServer(name, **variables))
         return servers[-1]
 

@@ -72,9 +72,9 @@ class World:
     def _let_in(self) -> None:
         key = assert_granted(self._caller.register(self.signer))["data"]
         terms = {"thumbprint": key["thumbprint"], "scopes": SCOPES}
-        assert_granted(self._operate("POST", f"keys/{key['registration_id']}/approve", terms))
+        assert_granted(self.operate("POST", f"keys/{key['registration_id']}/approve", terms))
 
-    def _operate(self, method: str, path: str, body: Any = None) -> Any:
+    def operate(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
         return self._caller.http.request(method, f"/api/v1/operators/{path}", json=body, headers=headers)
 

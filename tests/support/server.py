@@ -23,8 +23,13 @@ class DataFoldServer:
         log: the file with its log lines.
     """
 
-    def __init__(self, name: str, **variables: str) -> None:
-        """Start it; `variables` override the environment."""
+    def __init__(self, name: str, *, source: Path = PROJECT, **variables: str) -> None:
+        """Start it; `variables` override the environment.
+
+        Args:
+            source: the folder of the server's sources.
+        """
+        self._source = source
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if name not in server_variables()}
@@ -43,7 +48,7 @@ class DataFoldServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
-                cwd=PROJECT,
+                cwd=source,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -59,7 +64,7 @@ class DataFoldServer:
         """Run `manage.py …` against this server's database; fails the test if the command fails."""
         result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=PROJECT,
+            cwd=self._source,
             env=self.environment,
             capture_output=True,
             text=True,
