@@ -60,7 +60,7 @@ def metadata_problems(metadata: Any) -> list[str]:
             problems.append(f"{key[:40]!r} must be a string, a number or a boolean")
         elif len(str(value)) >= METADATA_MAX_VALUE:
             problems.append(f"the value of {key[:40]!r} must be under {METADATA_MAX_VALUE} characters")
-        if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", key + value):
+        if re.search(r"[\x00-\x1f\x7f]", key + (value if isinstance(value, str) else "")):
             problems.append(f"{key[:40]!r} has control characters")
     return problems
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
@@ -10,12 +12,13 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 MAX_DEPTH = 64
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class StrictJSONParser(JSONParser):
-    """Refuses duplicate names, NaN and Infinity, and nesting over `MAX_DEPTH`.
+    """Refuses duplicate names, halves of characters, numbers beyond a double, NaN, and nesting over `MAX_DEPTH`.
 
-    Two readers of one signed document must not see two different values.
+    Two readers of one signed document must not see two different values (RFC 7493).
     """
 
     def parse(
@@ -28,9 +31,16 @@ class StrictJSONParser(JSONParser):
         try:
             text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
             _check_depth(text)
-            return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+            value = json.loads(
+                text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            )
+            if _SURROGATE.search(text):
+                json.dumps(value, ensure_ascii=False).encode()
+            return value
         except UnicodeDecodeError as error:
             raise ParseError("The body is not UTF-8.") from error
+        except UnicodeEncodeError as error:
+            raise ParseError("The body escapes half of a surrogate pair, which is no character.") from error
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not valid JSON: {str(error)[:200]}.") from error
 
@@ -42,6 +52,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"the name {twice[:80]!r} occurs twice in one object")
     return result
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is beyond what a double holds")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:
