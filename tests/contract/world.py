@@ -30,6 +30,7 @@ print("other=%d" % user.pk)
 class World:
     """Attributes:
     places: by parameter's name, values that are there, for about half of all calls.
+    key: the signer's key, as its registration answered.
     """
 
     def __init__(self, server: DataFoldServer) -> None:
@@ -42,7 +43,7 @@ class World:
         login = {"username": "contract-admin", "password": PASSWORD}
         answer = assert_granted(self._caller.http.post("/api/v1/operators/tokens", json=login))
         self.token = str(answer["data"]["access_token"])
-        self._let_in()
+        self.key = self._let_in()
         names = [self._schema(number) for number in range(12)]
         clients = [self._client(number) for number in range(12)]
         webhooks = [self._webhook(number) for number in range(6)]
@@ -69,10 +70,11 @@ class World:
         self._caller.close()
         self.session.close()
 
-    def _let_in(self) -> None:
-        key = assert_granted(self._caller.register(self.signer))["data"]
+    def _let_in(self) -> dict[str, Any]:
+        key: dict[str, Any] = assert_granted(self._caller.register(self.signer))["data"]
         terms = {"thumbprint": key["thumbprint"], "scopes": SCOPES}
         assert_granted(self.operate("POST", f"keys/{key['registration_id']}/approve", terms))
+        return key
 
     def operate(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}

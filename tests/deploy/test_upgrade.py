@@ -173,10 +173,8 @@ def old(before: Path) -> Iterator[DataFoldServer]:
 def test_the_version_before_serves_on_while_the_schema_is_migrated_and_after(
     old: DataFoldServer, start_server: Callable[..., DataFoldServer]
 ) -> None:
-    signer, caller = Signer("upgraded"), Caller(old.base_url)
-    assert_granted(caller.register(signer))
-    old.manage("approve_key", signer.key_id)
-    with Users(old.base_url, signer) as users:
+    world = World(old)
+    with Users(old.base_url, world.signer) as users:
         shared = {name: old.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "DATA_DIR")}
         new = start_server("after", **shared)  # which migrates first
         sent = users.answers.total()
@@ -187,7 +185,6 @@ def test_the_version_before_serves_on_while_the_schema_is_migrated_and_after(
     assert set(users.answers) == {200, 201}, old.errors()
 
     # The old one does whatever its people and programs ask for, beside the new one.
-    world = World(old)
     for owner in ("contract-admin", "contract-other"):
         assert_granted(world.operate("PATCH", f"clients/{world.signer.key_id}", {"owner": owner}))
     document = world.session.get(
@@ -195,15 +192,15 @@ def test_the_version_before_serves_on_while_the_schema_is_migrated_and_after(
     ).json()
     failed = [name for name, _, answer in send_examples(world, document) if answer.status_code >= 500]
     assert failed == [], old.errors()
-    world.close()
-    both = (caller, Caller(new.base_url))
+    both = [Caller(old.base_url), Caller(new.base_url)]
     for each in both:
         assert_granted(each.signed(world.signer, "GET", "/api/v1/auth/me"))
         assert_granted(each.http.get("/health/ready"))
         assert each.http.get("/account/login/").status_code == 200
-    old.manage("revoke_key", world.signer.key_id, "--reason", "keyCompromise")
+    reason = {"reason": "keyCompromise", "thumbprint": world.key["thumbprint"]}
+    assert_granted(world.operate("POST", f"keys/{world.key['registration_id']}/revoke", reason))
     for each in both:
         assert_refused(each.signed(world.signer, "GET", "/api/v1/auth/me"), 403, "KEY_REVOKED")
         each.close()
-    new.manage("seal_audit_log")
+    world.close()
     new.manage("verify_audit_log")
