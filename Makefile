@@ -77,6 +77,10 @@ bench: $(VENV)/dev.stamp ## Run the benchmarks
 		module=$${benchmark%.py}; echo "$$module"; $(BIN)/python -m "$${module//\//.}"; \
 	done
 
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; writes docs/chaos.md (QUICK=1: a few, a minute)
+	@$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick,--report docs/chaos.md)
+
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
 	@for name in requirements requirements-dev; do \

@@ -91,7 +91,23 @@ def stop_services(run: Path) -> None:
     shutil.rmtree(run, ignore_errors=True)
 
 
-def _start_postgres(run: Path) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An initialised PostgreSQL cluster; `identity`: arguments for subprocess that make its user."""
+
+    data: Path
+    sockets: Path
+    binaries: Path
+    identity: dict[str, Any]
+
+    def command(self, options: dict[str, str]) -> list[str | Path]:
+        """What serves it."""
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [self.binaries / "postgres", "-D", self.data, "-k", self.sockets, *settings]
+
+
+def create_cluster(run: Path) -> Cluster:
+    """Make a PostgreSQL cluster in the folder `run`, which trusts everybody on this machine."""
     data, sockets = run / "pg", run / "sock"
     identity = unprivileged()
     binaries = _reachable_binaries(run) if identity else _installed_binaries()
@@ -116,18 +132,22 @@ def _start_postgres(run: Path) -> tuple[str, int]:
         cwd=run,
         **identity,
     )
-    options = [part for name, value in POSTGRES_SPEED.items() for part in ("-c", f"{name}={value}")]
+    return Cluster(data, sockets, binaries, identity)
+
+
+def _start_postgres(run: Path) -> tuple[str, int]:
+    cluster = create_cluster(run)
     log = (run / "postgres.log").open("wb")
     process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-k", sockets, *options],
+        cluster.command(POSTGRES_SPEED),
         stdout=log,
         stderr=log,
         cwd=run,
         start_new_session=True,
-        **identity,
+        **cluster.identity,
     )
-    _wait(lambda: _answers_postgres(sockets), process, run / "postgres.log")
-    return str(sockets), process.pid
+    _wait(lambda: _answers_postgres(cluster.sockets), process, run / "postgres.log")
+    return str(cluster.sockets), process.pid
 
 
 def _start_redis(run: Path) -> tuple[int, int]:
