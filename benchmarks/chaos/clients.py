@@ -31,6 +31,7 @@ ANSWER_SECONDS = 12.0
 REPLAY_SHARE = 0.5
 STORM = 25
 REMEMBERED = 4000
+FAREWELLS = 10
 AFTER_LEAVING = 6
 
 _spawn = multiprocessing.get_context("spawn")
@@ -228,8 +229,14 @@ class _Leaving:
         me, farewell = Call("me", "GET", "/api/v1/auth/me"), leave(who.client_id)
         for _ in range(4):  # both web servers know it now
             sender.send(me, *sender.prepare(me), kind="leaver")
-        if sender.send(farewell, *sender.prepare(farewell)).accepted:
-            for _ in range(AFTER_LEAVING):
-                sender.send(me, *sender.prepare(me), kind="leaver", forbidden=True)
-                time.sleep(0.2)
+        for _ in range(FAREWELLS):
+            if sender.send(farewell, *sender.prepare(farewell)).accepted:
+                self._try_to_go_on(sender, me)
+                break
+            time.sleep(0.5)
         sender.close()
+
+    def _try_to_go_on(self, sender: _Sender, me: Call) -> None:
+        for _ in range(AFTER_LEAVING):
+            sender.send(me, *sender.prepare(me), kind="leaver", forbidden=True)
+            time.sleep(0.2)
