@@ -10,10 +10,13 @@ import os
 import shutil
 import subprocess
 
+import psutil
+
 NETWORK = "198.18.77.0/29"  # of RFC 2544's range, which no network uses
 HOST = "198.18.77.1"
 REDIS = "198.18.77.3"
 INSIDE = "198.18.77.2"
+NAME = "datafold-chaos-"
 NOBODY = "02:00:00:00:00:99"
 IP = shutil.which("ip") or shutil.which("ip", path="/usr/sbin:/sbin")
 
@@ -30,7 +33,8 @@ class Namespace:
             raise RuntimeError("no ip command: install iproute2")
         if os.geteuid() != 0:
             raise RuntimeError("a network namespace needs root")
-        self.name = f"datafold-chaos-{os.getpid()}"
+        _remove_left_behind()
+        self.name = f"{NAME}{os.getpid()}"
         self._cable = f"dfchaos{os.getpid() % 10**7}"
         try:
             self._make()
@@ -90,7 +94,27 @@ class Namespace:
         )
 
 
-def _run(*arguments: str, check: bool = True) -> None:
+def _remove_left_behind() -> None:
+    """Remove what a run that was killed could not; it would take this run's packets."""
+    for line in _run("netns", "list").splitlines():
+        name = line.split()[0]
+        if not name.startswith(NAME):
+            continue
+        if _is_a_run(int(name.removeprefix(NAME))):
+            raise RuntimeError("another run has the network")
+        _run("netns", "del", name)
+
+
+def _is_a_run(pid: int) -> bool:
+    try:
+        return "benchmarks.chaos" in psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _run(*arguments: str, check: bool = True) -> str:
+    """What the `ip` command printed."""
     result = subprocess.run([str(IP), *arguments], capture_output=True, text=True, check=False)
     if check and result.returncode:
         raise RuntimeError(f"ip {' '.join(arguments)}: {result.stderr.strip()}")
+    return result.stdout
