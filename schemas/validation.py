@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.documents import invalid
 from schemas.formats import FormatError, Problem
+from schemas.formats.data_work import Allowance
 from schemas.formats.validator import Validator, validator_for
 from schemas.models import SchemaVersion
 from schemas.references import resources_for
@@ -51,12 +52,13 @@ def validate_batch(version: SchemaVersion, documents: Sequence[Any]) -> dict[str
     validator = validator_of(version)
     results: list[dict[str, Any]] = []
     refused = 0
+    allowance = Allowance()
     for index, document in enumerate(documents):
-        if validator.is_valid(document):
+        problems = validator.problems(document, allowance)
+        if not problems:
             continue
         refused += 1
         if len(results) < MAX_REFUSED:
-            problems = validator.problems(document)
             results.append({"index": index, "problems": [problem.to_dict() for problem in problems]})
     return {
         "valid": not refused,

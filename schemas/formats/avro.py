@@ -13,7 +13,7 @@ from typing import Any, Final
 from schemas.formats.avro_default import default_problem
 from schemas.formats.avro_logical import logical_problem
 from schemas.formats.avro_model import COMPLEX, NAMED, PRIMITIVES, AvroField, AvroType
-from schemas.formats.limits import MAX_ENUM_VALUES, MAX_FIELDS
+from schemas.formats.limits import MAX_ENUM_VALUES, MAX_FIELDS, MAX_FIXED_SIZE
 from schemas.formats.problems import FormatError, ProblemList, TooManyProblemsError, shown, step
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -192,8 +192,9 @@ class AvroParser:
     def fixed(self, content: dict[str, Any], pointer: str, namespace: str) -> AvroType:
         fixed = self.define("fixed", content, pointer, namespace)
         size = content.get("size")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            self.problems.add("SIZE_INVALID", pointer, "A fixed has a `size`, a whole number of bytes.")
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FIXED_SIZE:
+            message = f"A fixed has a `size`, a whole number of bytes up to {MAX_FIXED_SIZE}."
+            self.problems.add("SIZE_INVALID", pointer, message)
         else:
             fixed.size = size
         return fixed

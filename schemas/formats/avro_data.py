@@ -16,8 +16,11 @@ from fastavro.validation import validate
 from schemas.formats.avro import parse_avro
 from schemas.formats.avro_default import admits_scalar
 from schemas.formats.avro_model import AvroType
-from schemas.formats.data_depth import EXPLAINED_WAYS, MAX_LEVELS, Parts, nests_deeper, safe_depth, too_deep
+from schemas.formats.data_work import Allowance, Parts, Steps, size_of, too_much
 from schemas.formats.problems import FormatError, Problem, ProblemList, TooManyProblemsError, shown, step
+
+PYTHON_STEP: Final = 100
+"""What is looked at by Python takes about this many times as long as what is compiled."""
 
 
 class AvroValidator:
@@ -30,14 +33,21 @@ class AvroValidator:
             self._compiled = fastavro.parse_schema(content, expand=False)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise FormatError("SCHEMA_INVALID", f"The schema cannot be compiled: {error}") from error
-        self._max_depth = safe_depth(self._type, id, _parts, EXPLAINED_WAYS)
+        self._steps = Steps(self._type, id, _parts)
+        self._quick_length = self._steps.quick_length()
 
-    def is_valid(self, document: Any) -> bool:
-        return not self.problems(document)
+    def is_valid(self, document: Any, *, length: int | None = None) -> bool:
+        if length is None or length > self._quick_length:
+            return not self.problems(document)
+        return self._is_plainly_valid(document) or not self._problems(document)
 
-    def problems(self, document: Any) -> list[Problem]:
-        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
-            return [too_deep(self._max_depth)]
+    def problems(self, document: Any, allowance: Allowance | None = None) -> list[Problem]:
+        allowance, size = allowance or Allowance(), size_of(document)
+        if not allowance.takes_checking(self._steps.at(size.depth) * size.values):
+            return [too_much(size)]
+        return self._problems(document)
+
+    def _problems(self, document: Any) -> list[Problem]:
         if self._is_plainly_valid(document):
             return []
         problems = ProblemList()
@@ -60,10 +70,10 @@ class AvroValidator:
 def _parts(avro_type: AvroType) -> Parts[AvroType]:
     """A union's value is tried with all of its branches; a record's field is looked at once."""
     if avro_type.kind == "union":
-        return [[branch] for branch in avro_type.branches], []
+        return Parts(PYTHON_STEP, [[branch] for branch in avro_type.branches], [])
     if avro_type.kind in ("array", "map"):
-        return [], [[avro_type.element]]
-    return [], [[entry.type] for entry in avro_type.fields]
+        return Parts(PYTHON_STEP, [], [[avro_type.element]])
+    return Parts(PYTHON_STEP, [], [[entry.type] for entry in avro_type.fields])
 
 
 def _check(avro_type: AvroType, value: Any, pointer: str, problems: ProblemList) -> None:

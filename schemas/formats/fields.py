@@ -47,7 +47,13 @@ from typing import Any, Final
 
 from schemas.formats.field_constraints import check_constraints
 from schemas.formats.field_default import check_default
-from schemas.formats.limits import MAX_DESCRIPTION_LENGTH, MAX_FIELDS, MAX_NAME_LENGTH
+from schemas.formats.limits import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_FIELDS,
+    MAX_NAME_LENGTH,
+    MAX_PATTERNS_BYTES,
+)
+from schemas.formats.patterns import TOO_MANY_PATTERNS, pattern_bytes, pattern_problem
 from schemas.formats.problems import ProblemList, shown, step
 
 NUMERIC_CONSTRAINTS: Final = frozenset(
@@ -84,6 +90,7 @@ class _Checker:
     def __init__(self, problems: ProblemList) -> None:
         self.problems = problems
         self.fields_seen = 0
+        self.pattern_bytes = 0
 
     def field_list(self, content: Any, pointer: str) -> None:
         if not isinstance(content, list):
@@ -139,6 +146,7 @@ class _Checker:
             return
         self.keys(definition, pointer, field_type, own_keys)
         check_constraints(field_type, definition, pointer, self.problems)
+        self.pattern(definition, pointer)
         self.nested(definition, pointer, field_type)
         if "default" in definition and len(self.problems) == before:
             check_default(definition, pointer, self.problems)
@@ -169,6 +177,18 @@ class _Checker:
             else:
                 message = f"{shown(key)} means nothing here; known are {', '.join(sorted(admitted))}."
                 self.problems.add("KEY_UNKNOWN", step(pointer, key), message)
+
+    def pattern(self, definition: dict[str, Any], pointer: str) -> None:
+        pattern = definition.get("pattern")
+        if (
+            not isinstance(pattern, str)
+            or pattern_problem(pattern)
+            or self.pattern_bytes > MAX_PATTERNS_BYTES
+        ):
+            return
+        self.pattern_bytes += pattern_bytes(pattern) or 0
+        if self.pattern_bytes > MAX_PATTERNS_BYTES:
+            self.problems.add("PATTERN_REFUSED", step(pointer, "pattern"), TOO_MANY_PATTERNS)
 
     def nested(self, definition: dict[str, Any], pointer: str, field_type: str) -> None:
         if field_type == "object":

@@ -8,6 +8,7 @@ references make progress, patterns match in linear time.
 registry that ignored it would call compatible what a reader then refuses.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,13 +19,21 @@ from schemas.formats.json_schema_size import in_place_size
 from schemas.formats.json_schema_walk import (
     DRAFT_7,
     DRAFT_2020_12,
+    REFERENCES,
     anchors_of,
     dialect_of,
     every_subschema,
     resolve_local,
 )
-from schemas.formats.limits import MAX_ENUM_VALUES, MAX_FIELDS, MAX_REFERENCES, MAX_UNFOLDED
-from schemas.formats.patterns import pattern_problem
+from schemas.formats.limits import (
+    MAX_ENUM_VALUES,
+    MAX_FIELDS,
+    MAX_NEEDED,
+    MAX_PATTERNS_BYTES,
+    MAX_REFERENCES,
+    MAX_UNFOLDED,
+)
+from schemas.formats.patterns import TOO_MANY_PATTERNS, pattern_bytes, pattern_problem
 from schemas.formats.problems import FormatError, ProblemList, shown, step
 from schemas.formats.references import SCHEME, parse_reference, references
 
@@ -69,7 +78,7 @@ def _check_meta_schema(content: Any, dialect: str, problems: ProblemList) -> Non
 
 
 def _check_sizes(content: Any, problems: ProblemList) -> None:
-    properties = 0
+    properties = needed = 0
     for pointer, schema in every_subschema(content):
         if not isinstance(schema, dict):
             continue
@@ -79,6 +88,13 @@ def _check_sizes(content: Any, problems: ProblemList) -> None:
         if isinstance(schema.get("enum"), list) and len(schema["enum"]) > MAX_ENUM_VALUES:
             message = f"An enum has at most {MAX_ENUM_VALUES} values."
             problems.add("TOO_MANY_ENUM_VALUES", step(pointer, "enum"), message)
+        needed += _names_needed(schema)
+        if needed > MAX_NEEDED:
+            message = (
+                f"A schema demands at most {MAX_NEEDED} properties, all its lists of `required` together."
+            )
+            problems.add("TOO_MANY_FIELDS", pointer, message)
+            return
         if isinstance(schema.get("properties"), dict):
             properties += len(schema["properties"])
             if properties > MAX_FIELDS:
@@ -87,16 +103,37 @@ def _check_sizes(content: Any, problems: ProblemList) -> None:
                 return
 
 
+def _names_needed(schema: dict[str, Any]) -> int:
+    """How many names `required` and the lists of dependencies hold."""
+    needed = len(schema["required"]) if isinstance(schema.get("required"), list) else 0
+    for keyword in ("dependentRequired", "dependencies"):
+        if isinstance(schema.get(keyword), dict):
+            needed += sum(len(listed) for listed in schema[keyword].values() if isinstance(listed, list))
+    return needed
+
+
 def _check_patterns(content: Any, problems: ProblemList) -> None:
+    size = 0
+    for pointer, pattern in _patterns(content):
+        if reason := pattern_problem(pattern):
+            problems.add("PATTERN_REFUSED", pointer, reason)
+            continue
+        size += pattern_bytes(pattern) or 0
+        if size > MAX_PATTERNS_BYTES:
+            problems.add("PATTERN_REFUSED", pointer, TOO_MANY_PATTERNS)
+            return
+
+
+def _patterns(content: Any) -> Iterator[tuple[str, str]]:
+    """(pointer, pattern) for every regular expression."""
     for pointer, schema in every_subschema(content):
         if not isinstance(schema, dict):
             continue
-        if isinstance(schema.get("pattern"), str) and (reason := pattern_problem(schema["pattern"])):
-            problems.add("PATTERN_REFUSED", step(pointer, "pattern"), reason)
+        if isinstance(schema.get("pattern"), str):
+            yield step(pointer, "pattern"), schema["pattern"]
         if isinstance(schema.get("patternProperties"), dict):
             for pattern in schema["patternProperties"]:
-                if reason := pattern_problem(pattern):
-                    problems.add("PATTERN_REFUSED", step(pointer, "patternProperties", pattern), reason)
+                yield step(pointer, "patternProperties", pattern), pattern
 
 
 def _check_references(content: Any, problems: ProblemList) -> None:
@@ -106,7 +143,7 @@ def _check_references(content: Any, problems: ProblemList) -> None:
     for pointer, schema in every_subschema(content):
         if not isinstance(schema, dict):
             continue
-        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        for keyword in REFERENCES:
             if isinstance(schema.get(keyword), str):
                 _check_reference(content, schema[keyword], anchors, step(pointer, keyword), problems)
         if pointer and isinstance(schema.get("$id"), str) and not schema["$id"].startswith("#"):

@@ -8,22 +8,28 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from schemas.formats.data_depth import CHECKED_WAYS, EXPLAINED_WAYS, Parts, safe_depth
+from schemas.formats.data_work import Parts, Steps
 from schemas.formats.json_schema_walk import (
     DEFINITION_MAP,
     IN_PLACE_LIST,
     IN_PLACE_MAP,
     IN_PLACE_SCHEMA,
+    LEADING_ON,
+    REFERENCES,
     anchors_of,
     children,
     every_subschema,
     resolve_local,
 )
+from schemas.formats.patterns import pattern_states
 from schemas.formats.references import parse_reference
 
 IN_PLACE: Final = IN_PLACE_SCHEMA | IN_PLACE_LIST | IN_PLACE_MAP
-REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
+STEPS_PER_STATE: Final = 0.5
+STEPS_PER_NESTED: Final = 15
+
+Groups = list[list[tuple[Any, Any]]]
 Resources = Mapping[tuple[str, str], Any]
 """The content (JSON Schema) of every registered schema that is referred to, by name and version."""
 
@@ -40,15 +46,51 @@ def in_place_size(content: Any, *, resources: Resources | None = None, loops: bo
     return max(sizing.sizes.values(), default=1)
 
 
-def json_schema_depth(content: Any, resources: Resources | None = None, *, explained: bool) -> int:
-    """Levels of nesting up to which documents may be checked against `content`, or `explained`: see `data_depth`."""
+def json_schema_steps(
+    content: Any, resources: Resources | None = None, *, explained: bool
+) -> Steps[tuple[Any, Any]]:
+    """The steps for one value against `content`, or the problems that it may have if it is `explained`."""
     sizing = Sizing(resources or {}, loops=True)
 
     def parts(node: tuple[Any, Any]) -> Parts[tuple[Any, Any]]:
-        return sizing.parts(node, exclusive=not explained)
+        own = (own_problems if explained else own_steps)(node[1])
+        return Parts(own, *sizing.parts(node, exclusive=not explained))
 
-    max_ways = EXPLAINED_WAYS if explained else CHECKED_WAYS
-    return safe_depth((content, content), lambda node: id(node[1]), parts, max_ways)
+    return Steps((content, content), lambda node: id(node[1]), parts)
+
+
+def own_steps(schema: Any) -> float:
+    """What a subschema compares a value with itself, in steps of 10 ns for each value or character."""
+    if not isinstance(schema, dict):
+        return 1
+    steps = 1.0 + len(schema.get("dependentRequired", ())) + len(schema.get("dependencies", ()))
+    if "pattern" in schema:
+        steps += STEPS_PER_STATE * pattern_states(schema["pattern"])
+    for pattern in schema.get("patternProperties", ()):
+        steps += 1 + STEPS_PER_STATE * pattern_states(pattern)
+    listed = schema.get("enum", ())
+    if any(isinstance(value, list | dict) for value in listed):
+        return steps + STEPS_PER_NESTED * len(listed)
+    return steps if len({type(value) for value in listed}) <= 1 else steps + len(listed)
+
+
+def own_problems(schema: Any) -> float:
+    """How many problems a subschema itself may have with one value."""
+    if not isinstance(schema, dict):
+        return 1
+    listed = [schema.get("required", ())]
+    for keyword in ("dependentRequired", "dependencies"):
+        listed += [names for names in schema.get(keyword, {}).values() if isinstance(names, list)]
+    return 1 + sum(map(len, listed))
+
+
+def has_alternatives(content: Any, resources: Resources | None = None) -> bool:
+    """Whether a single problem may hold those of several alternatives."""
+    return any(
+        isinstance(schema, dict) and ("anyOf" in schema or "oneOf" in schema)
+        for root in (content, *(resources or {}).values())
+        for _, schema in every_subschema(root)
+    )
 
 
 class Sizing:
@@ -79,13 +121,13 @@ class Sizing:
                 stack.append((home, schema, below))
                 stack.extend((where, entry, None) for where, entry in below)
 
-    def parts(self, node: tuple[Any, Any], *, exclusive: bool) -> Parts[tuple[Any, Any]]:
+    def parts(self, node: tuple[Any, Any], *, exclusive: bool) -> tuple[Groups, Groups]:
         """What the subschema checks the same value against, and each part of the value.
 
         Of alternatives that a constant tells apart only one is gone into, if that is `exclusive`.
         """
         root, schema = node
-        if not isinstance(schema, dict):
+        if not isinstance(schema, dict) or LEADING_ON.isdisjoint(schema):
             return [], []
         in_place = self._in_place(root, schema)
         groups = (

@@ -28,9 +28,13 @@ CHILD_LIST: Final = frozenset({"prefixItems", "items"})
 CHILD_MAP: Final = frozenset({"properties", "patternProperties"})
 DEFINITION_MAP: Final = frozenset({"$defs", "definitions"})
 
+REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+
 SCHEMA_KEYWORDS: Final = IN_PLACE_SCHEMA | CHILD_SCHEMA
 LIST_KEYWORDS: Final = IN_PLACE_LIST | CHILD_LIST
 MAP_KEYWORDS: Final = IN_PLACE_MAP | CHILD_MAP | DEFINITION_MAP
+LEADING_ON: Final = SCHEMA_KEYWORDS | LIST_KEYWORDS | MAP_KEYWORDS | frozenset(REFERENCES)
+"""What a subschema without any other below it has none of."""
 
 _SINCE_2019: Final = frozenset(
     {

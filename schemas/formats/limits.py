@@ -21,6 +21,9 @@ MAX_NODES: Final = 50_000
 MAX_FIELDS: Final = 2_000
 """Fields or properties that one schema document may define, nested ones counted."""
 
+MAX_NEEDED: Final = 10_000
+"""Names in all the `required` lists of a schema document."""
+
 MAX_ENUM_VALUES: Final = 5_000
 """Values or symbols in one enumeration."""
 
@@ -35,6 +38,15 @@ MAX_PATTERN_LENGTH: Final = 1_000
 
 MAX_PATTERN_BYTES: Final = 1024 * 1024
 """Bytes that one compiled regular expression may take."""
+
+MAX_PATTERNS_BYTES: Final = 32 * 1024 * 1024
+"""Bytes that all the compiled regular expressions of a schema document may take, by a rough estimate."""
+
+MAX_PATTERN_STATES: Final = 5_000
+"""Places of a regular expression with its repetitions written out."""
+
+MAX_FIXED_SIZE: Final = 2**31 - 1
+"""Bytes of an Avro fixed: implementations hold them in 32 bits."""
 
 MAX_REFERENCES: Final = 100
 """Other registered schemas that one document may refer to."""

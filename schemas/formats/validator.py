@@ -4,16 +4,27 @@
 over a network or from a file), `avro` on `fastavro`.
 """
 
+from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Protocol
 
 import jsonschema_rs
 
 from schemas.formats.avro_data import AvroValidator
-from schemas.formats.data_depth import MAX_LEVELS, nests_deeper, too_deep
+from schemas.formats.data_work import (
+    CHECKED_WORK,
+    EXPLAINED_WORK,
+    MORE_NOT_TOLD,
+    NOT_EXPLAINED,
+    Allowance,
+    Size,
+    Steps,
+    size_of,
+    too_much,
+)
 from schemas.formats.field_schema import fields_to_json_schema
 from schemas.formats.json_schema_compile import Resources, compiled_json_schema
-from schemas.formats.json_schema_size import json_schema_depth
+from schemas.formats.json_schema_size import has_alternatives, json_schema_steps
 from schemas.formats.limits import MAX_PROBLEMS
 from schemas.formats.problems import Problem, step
 
@@ -31,14 +42,18 @@ class Validator(Protocol):
     """Checks documents against the one schema it was made for. Safe to share between threads.
 
     A document is what `json.loads` gives, so it nests less than `sys.getrecursionlimit()` deep:
-    the compiled validators recurse natively, and must not be handed anything deeper.
+    the compiled validators recurse natively, and must not be handed anything deeper. What would take
+    too long to check is refused unseen: see `data_work`.
     """
 
-    def is_valid(self, document: Any) -> bool:
-        """Whether the schema admits `document`, a parsed JSON value."""
+    def is_valid(self, document: Any, *, length: int | None = None) -> bool:
+        """Whether the schema admits `document`, a parsed JSON value; `length` of its text, where it is known."""
 
-    def problems(self, document: Any) -> list[Problem]:
-        """Why the schema does not admit `document`: at most 100 problems; [] if it does. Never raises."""
+    def problems(self, document: Any, allowance: Allowance | None = None) -> list[Problem]:
+        """Why the schema does not admit `document`: at most 100 problems; [] if it does. Never raises.
+
+        Many documents that are checked in one call share an `allowance`.
+        """
 
 
 def validator_for(format: str, content: Any, *, resources: Resources | None = None) -> Validator:  # noqa: A002
@@ -49,57 +64,82 @@ def validator_for(format: str, content: Any, *, resources: Resources | None = No
     """
     if format == "avro":
         return AvroValidator(content)
-    schema = fields_to_json_schema(content) if format == "fields" else content
-    compiled = compiled_json_schema(schema, resources)
-    return JsonSchemaValidator(
-        compiled,
-        max_depth=json_schema_depth(schema, resources, explained=False),
-        max_explained=json_schema_depth(schema, resources, explained=True),
-    )
+    return JsonSchemaValidator(fields_to_json_schema(content) if format == "fields" else content, resources)
 
 
 class JsonSchemaValidator:
-    """A `Validator` on a compiled JSON Schema.
+    """A `Validator` on a compiled JSON Schema."""
 
-    Documents that nest deeper than `max_depth` are refused unseen, and of refused ones deeper than
-    `max_explained` it is not told why. From `MAX_LEVELS` on nothing is measured.
-    """
+    def __init__(self, schema: Any, resources: Resources | None = None) -> None:
+        """Raises `FormatError` as `compiled_json_schema` does."""
+        self._schema = schema
+        self._resources = resources
+        self._compiled = compiled_json_schema(schema, resources)
 
-    def __init__(
-        self,
-        compiled: jsonschema_rs.Validator,
-        *,
-        max_depth: int = MAX_LEVELS,
-        max_explained: int = MAX_LEVELS,
-    ) -> None:
-        self._compiled = compiled
-        self._max_depth = max_depth
-        self._max_explained = max_explained
+    @cached_property
+    def _steps(self) -> Steps[Any]:
+        return json_schema_steps(self._schema, self._resources, explained=False)
 
-    def is_valid(self, document: Any) -> bool:
-        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
+    @cached_property
+    def _quick_length(self) -> int:
+        return self._steps.quick_length()
+
+    @cached_property
+    def _problems(self) -> Steps[Any]:
+        return json_schema_steps(self._schema, self._resources, explained=True)
+
+    @cached_property
+    def _has_alternatives(self) -> bool:
+        return has_alternatives(self._schema, self._resources)
+
+    def is_valid(self, document: Any, *, length: int | None = None) -> bool:
+        if (length is None or length > self._quick_length) and self._work(size_of(document)) > CHECKED_WORK:
             return False
         try:
             return self._compiled.is_valid(document)
         except ValueError:
             return False
 
-    def problems(self, document: Any) -> list[Problem]:
-        if self._max_depth < MAX_LEVELS and nests_deeper(document, self._max_depth):
-            return [too_deep(self._max_depth)]
+    def problems(self, document: Any, allowance: Allowance | None = None) -> list[Problem]:
+        allowance, size = allowance or Allowance(), size_of(document)
+        if not allowance.takes_checking(self._work(size)):
+            return [too_much(size)]
         try:
-            if self._compiled.is_valid(document):
-                return []
-            if self._max_explained < MAX_LEVELS and nests_deeper(document, self._max_explained):
-                return [too_deep(self._max_explained, refused=True)]
-            return [_problem(error) for error in self.errors(document)]
+            return [] if self._compiled.is_valid(document) else self._explained(document, size, allowance)
         except (ValueError, TypeError) as error:
             message = f"The document cannot be checked: {error}".partition("\n")[0][:300]
             return [Problem("DOCUMENT_NOT_CHECKABLE", "", message)]
 
     def errors(self, document: Any) -> list[jsonschema_rs.ValidationError]:
-        """The compiled validator's own errors, at most 100. Raises `ValueError` for what is no JSON."""
-        return list(islice(self._compiled.iter_errors(document), MAX_PROBLEMS))
+        """The compiled validator's own errors, at most 100; one, or none, where all would be too many to hold.
+
+        Raises `ValueError` for what is no JSON.
+        """
+        return self._errors(document, all_of_them=self._copies(size_of(document)) <= EXPLAINED_WORK)
+
+    def _explained(self, document: Any, size: Size, allowance: Allowance) -> list[Problem]:
+        all_of_them = allowance.takes_explaining(self._copies(size))
+        problems = [_problem(error) for error in self._errors(document, all_of_them=all_of_them)]
+        if all_of_them:
+            return problems
+        return [*problems, MORE_NOT_TOLD] if problems else [NOT_EXPLAINED]
+
+    def _errors(self, document: Any, *, all_of_them: bool) -> list[jsonschema_rs.ValidationError]:
+        if all_of_them:
+            return list(islice(self._compiled.iter_errors(document), MAX_PROBLEMS))
+        if not self._has_alternatives:
+            try:
+                self._compiled.validate(document)
+            except jsonschema_rs.ValidationError as error:
+                return [error]
+        return []
+
+    def _work(self, size: Size) -> float:
+        return self._steps.at(size.depth) * (size.values + size.characters)
+
+    def _copies(self, size: Size) -> float:
+        """Each value is copied for the problems of all values around it, as many as lie on the way to it."""
+        return self._problems.at(size.depth) * size.values
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> Problem:

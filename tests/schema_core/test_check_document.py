@@ -109,10 +109,26 @@ def test_all_problems_are_listed_up_to_a_limit() -> None:
         ({"allOf": [{"$ref": "#"}]}, ("REFERENCE_LOOP", "")),
         ({"enum": list(range(5_001))}, ("TOO_MANY_ENUM_VALUES", "/enum")),
         ({"properties": {str(n): {} for n in range(2_001)}}, ("TOO_MANY_FIELDS", "/properties")),
+        ({"required": [str(n) for n in range(10_001)]}, ("TOO_MANY_FIELDS", "")),
+        ({"dependentRequired": {"a": [str(n) for n in range(10_001)]}}, ("TOO_MANY_FIELDS", "")),
+        ({"pattern": "([a-z]{1,90}-){1,90}"}, ("PATTERN_REFUSED", "/pattern")),
+        ({"pattern": "(\\p{L}{90}){90}"}, ("PATTERN_REFUSED", "/pattern")),
     ],
 )
 def test_a_problem_of_a_json_schema_is_named_where_it_stands(content: Any, problem: tuple[str, str]) -> None:
     assert found("jsonschema", content) == [problem]
+
+
+def test_patterns_that_take_too_much_memory_together_are_refused() -> None:
+    patterns = [f"\\p{{L}}{{10}}{number}" for number in range(34)]
+    as_fields = [
+        {"name": f"f{number}", "type": "string", "pattern": pattern}
+        for number, pattern in enumerate(patterns)
+    ]
+    as_json_schema = {"properties": {pattern: {"pattern": pattern} for pattern in patterns}}
+    assert [code for code, _ in found("fields", as_fields)] == ["PATTERN_REFUSED"]
+    assert [code for code, _ in found("jsonschema", as_json_schema)] == ["PATTERN_REFUSED"]
+    assert found("fields", as_fields[:20]) == []
 
 
 def test_references_that_unfold_beyond_measure_are_refused() -> None:
@@ -148,6 +164,7 @@ def test_sound_json_schemas_of_both_dialects_have_no_problems(content: Any) -> N
         ({"type": "enum", "name": "E", "symbols": ["A", "A"]}, ("SYMBOL_DUPLICATE", "/symbols/1")),
         ({"type": "enum", "name": "E", "symbols": ["a b"]}, ("SYMBOL_INVALID", "/symbols/0")),
         ({"type": "fixed", "name": "F", "size": -1}, ("SIZE_INVALID", "")),
+        ({"type": "fixed", "name": "F", "size": 2**31}, ("SIZE_INVALID", "")),
         ({"type": "array"}, ("ITEMS_MISSING", "")),
         ({"type": "int", "logicalType": "decimal"}, ("LOGICAL_TYPE_INVALID", "/logicalType")),
     ],

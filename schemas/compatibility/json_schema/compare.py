@@ -11,7 +11,7 @@ from schemas.compatibility.json_schema.prover import Finding, Place, Prover
 from schemas.compatibility.json_schema.witness import Shown, WitnessSearch
 from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_SAMPLES, MAX_WITNESSED, Budget
 from schemas.compatibility.report import CompatibilityError, CompatibilityLimit, Counterexample, Policy
-from schemas.formats.json_schema_compile import Resources, compiled_json_schema
+from schemas.formats.json_schema_compile import Resources
 from schemas.formats.problems import FormatError
 from schemas.formats.validator import JsonSchemaValidator
 
@@ -64,7 +64,7 @@ def compare_json_schemas(
 
 def _compiled(content: Any, resources: Resources | None) -> JsonSchemaValidator:
     try:
-        return JsonSchemaValidator(compiled_json_schema(content, resources))
+        return JsonSchemaValidator(content, resources)
     except FormatError as error:
         raise CompatibilityError(error.message, code=error.code) from error
 
