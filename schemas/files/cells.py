@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from schemas.files.records import Cells
+from schemas.files.records import DECODER, Cells
 from schemas.formats.field_schema import fields_to_json_schema
 
 _AVRO = {
@@ -59,7 +58,7 @@ def _listed_cell(values: list[Any]) -> Callable[[str], Any]:
 def _json_cell(cell: str) -> Any:
     """Numbers, arrays and objects are written in a cell as in JSON."""
     try:
-        return json.loads(cell)
+        return DECODER.decode(cell)
     except (ValueError, RecursionError):
         return cell
 

@@ -19,6 +19,14 @@ _PIECE: Final = 256 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Python's own would admit NaN and Infinity."""
+
 Cells = Mapping[str, Callable[[str], Any]]
 """Column to the function that reads its cells."""
 
@@ -39,7 +47,7 @@ def read_ndjson(file: IO[bytes], start: int) -> Iterator[tuple[Any, int]]:
     """One JSON value per line; blank lines count for nothing."""
     _skip(file, start)
     end = start
-    loads = json.loads
+    parse = DECODER.decode
     while line := file.readline(MAX_RECORD_BYTES):
         end += len(line)
         if len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
@@ -51,7 +59,7 @@ def read_ndjson(file: IO[bytes], start: int) -> Iterator[tuple[Any, int]]:
         if end == len(line) and line.startswith(_BOM):
             line = line[3:]
         try:
-            record = loads(line)
+            record = parse(line.decode())
         except (ValueError, RecursionError) as error:
             record = _no_json(error)
         yield record, end
@@ -157,7 +165,7 @@ class _Scanner:
         self.offset = start
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8-sig" if start == 0 else "utf-8")("strict")
-        self._parse = json.JSONDecoder().raw_decode
+        self._parse = DECODER.raw_decode
         self._text = ""
         self._is_ascii = True
         self._at = 0

@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -265,15 +265,48 @@ def test_hostile_records_do_not_stop_the_file() -> None:
         + b"a" * 9_000_000
         + b'"\n{"ok": 1}\n\xff\xfe\n'
         + b"9" * 10_000
-        + b"\n7"
+        + b"\nNaN\n[-Infinity]\n7"
     )
     records = [record for record, _ in read_ndjson(io.BytesIO(body), 0)]
-    assert [type(record) for record in records] == [BadRecord, BadRecord, dict, BadRecord, BadRecord, int]
+    bad = [BadRecord, BadRecord]
+    assert [type(record) for record in records] == [*bad, dict, *bad, *bad, int]
 
 
 def test_one_element_without_end_is_refused_in_bounded_memory() -> None:
     with pytest.raises(UnreadableFileError):
         list(read_json_array(io.BufferedReader(io.BytesIO(b'["' + b"a" * 20_000_000)), 0))
+
+
+@pytest.mark.parametrize("media", ["application/x-ndjson", "application/json", "text/csv"])
+def test_a_bomb_is_left_where_it_unpacks_to_too_much(
+    owner: SignedClient, make: Make, settings: Any, monkeypatch: pytest.MonkeyPatch, media: str
+) -> None:
+    make("events")
+    settings.DATAFOLD_MAX_UPLOAD_BYTES = 100_000
+    bomb = gzip.compress({"application/json": b"[", "text/csv": b"a\n"}.get(media, b"") + b" " * 30_000_000)
+    job = finish(upload(owner, bomb, media, **{"Content-Encoding": "gzip"}))
+    assert job.state == "failed"
+    assert "unpacks to over 1600000 bytes" in job.error
+
+
+def test_a_job_without_an_end_of_line_is_cancelled_and_gives_signs_of_life(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("events")
+    started = upload(owner, gzip.compress(b" " * 20_000_000), **{"Content-Encoding": "gzip"})
+    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.0)
+    beats: list[datetime | None] = []
+    look = runner._Lookout.look
+
+    def look_and_cancel(self: Any) -> None:
+        beats.append(ValidationJob.objects.get().heartbeat_at)
+        if len(beats) == 5:
+            owner.call("POST", f"/api/v1/tasks/{started.json()['data']['id']}/cancel")
+        look(self)
+
+    monkeypatch.setattr(runner._Lookout, "look", look_and_cancel)
+    assert finish(started).state == "cancelled"
+    assert len(set(beats)) == 5
 
 
 def test_with_a_broker_a_worker_does_it(
