@@ -51,6 +51,7 @@ class _Resolution:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self._seen: dict[tuple[int, int], bool] = {}
+        self._broken: set[tuple[int, int]] = set()
 
     def pair(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         """The findings of one pair; a pair met again adds none, it has told its own already."""
@@ -62,10 +63,19 @@ class _Resolution:
         yield from self._compared(writer, reader, trail)
 
     def resolves(self, writer: AvroType, reader: AvroType) -> bool:
-        """Whether `reader` can read all data of `writer`, found out without leaving a trace."""
+        """Whether `reader` can read all data of `writer`, found out without leaving a trace.
+
+        What cannot be read stays so, whatever else is assumed, so it is remembered.
+        """
+        key = (id(writer), id(reader))
+        if key in self._broken:
+            return False
         probe = _Resolution(self.budget)
-        probe._seen = dict(self._seen)
-        return next(probe.pair_again(writer, reader), None) is None
+        probe._seen, probe._broken = dict(self._seen), self._broken
+        if next(probe.pair_again(writer, reader), None) is None:
+            return True
+        self._broken.add(key)
+        return False
 
     def pair_again(self, writer: AvroType, reader: AvroType) -> Iterator[AvroFinding]:
         self._seen.pop((id(writer), id(reader)), None)
@@ -106,10 +116,12 @@ class _Resolution:
             if not failing:
                 return
             yield from self.pair(writer, failing[0], trail)
-        elif any(self.resolves(writer, branch) for branch in reader.branches):
             return
-        elif close:
+        if any(self.resolves(writer, branch) for branch in reader.branches):
+            return
+        if close:
             yield from self.pair(writer, close[0], trail)
+            return
         titles = ", ".join(branch.title for branch in reader.branches) or "nothing"
         message = f"The {{writer}} version writes {writer.title}, "
         message += f"which the {{reader}} version's union of {titles} cannot read."

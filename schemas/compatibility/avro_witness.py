@@ -1,7 +1,7 @@
 """Data that one Avro schema writes and the other cannot read: written and read with `fastavro`."""
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import fastavro
 
@@ -10,6 +10,9 @@ from schemas.compatibility.report import Counterexample
 from schemas.formats.avro_data import AvroValidator
 from schemas.formats.avro_model import AvroType
 from schemas.formats.problems import FormatError
+
+MAX_SHOWN_BYTES: Final = 10_000
+"""A fixed that is longer is not made up for a counterexample."""
 
 Datum = tuple[Any, Any]
 """(the datum as `fastavro` takes it, the same in the JSON encoding of the specification)"""
@@ -111,6 +114,8 @@ def _least(
     if kind == "enum":
         chosen = symbol or (avro_type.symbols[0] if avro_type.symbols else None)
         return None if chosen is None else (chosen, chosen)
+    if kind == "fixed" and avro_type.size > MAX_SHOWN_BYTES:
+        return None
     if kind in ("bytes", "fixed"):
         text = "\u00ff" * (avro_type.size if kind == "fixed" else 1)
         return text.encode("latin-1"), text

@@ -7,7 +7,7 @@ from schemas.compatibility.avro import avro_findings
 from schemas.compatibility.avro_witness import AvroWitness
 from schemas.compatibility.fields import CODES, field_message, field_pointer
 from schemas.compatibility.json_schema.compare import Outcome, compare_json_schemas
-from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_WITNESSED, Budget
+from schemas.compatibility.limits import MAX_AVRO_STEPS, MAX_DIFFERENCES, MAX_WITNESSED, Budget
 from schemas.compatibility.report import (
     MODES,
     POLICIES,
@@ -123,7 +123,9 @@ def _avro_differences(writer: Checked, reader: Checked, told: _Telling) -> list[
     if writer.content == reader.content:
         return []  # nothing is resolved where the two are one
     try:
-        findings = avro_findings(parse_avro(writer.content), parse_avro(reader.content), Budget())
+        findings = avro_findings(
+            parse_avro(writer.content), parse_avro(reader.content), Budget(MAX_AVRO_STEPS)
+        )
         alone = len(findings) == 1
         witness = AvroWitness(writer.content, reader.content, alone=alone) if findings else None
     except FormatError as error:

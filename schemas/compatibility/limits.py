@@ -7,6 +7,9 @@ from schemas.compatibility.report import CompatibilityLimit
 MAX_STEPS: Final = 25_000
 """Pairs of subschemas compared in one direction of a check; about a second."""
 
+MAX_AVRO_STEPS: Final = 100_000
+"""The same for Avro, whose steps are shorter."""
+
 MAX_SAMPLES: Final = 4_000
 """Subschemas for which values are made up in one direction of a check."""
 

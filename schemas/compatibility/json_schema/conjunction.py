@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor, lcm
+from operator import itemgetter
 from typing import Any, Final
 
 from schemas.compatibility.json_schema.atoms import (
@@ -91,6 +92,14 @@ class Conjunction:
     @property
     def denied(self) -> list[Atom]:
         return self._flat[1]
+
+    @cached_property
+    def by_text(self) -> dict[str, list[Atom]]:
+        """The parts by what they say."""
+        found: dict[str, list[Atom]] = {}
+        for part in self.parts:
+            found.setdefault(part.text, []).append(part)
+        return found
 
     def _each(self, keyword: str) -> Iterator[Any]:
         for part in self.parts:
@@ -239,13 +248,13 @@ class Conjunction:
     def required(self) -> frozenset[str]:
         names = {name for listed in self._each("required") for name in listed}
         dependent = list(self._each("dependentRequired"))
-        grown = bool(dependent)
-        while grown:
-            before = len(names)
+        found = list(names) if dependent else []
+        while found:
+            name = found.pop()
             for dependencies in dependent:
-                for name in names & dependencies.keys():
-                    names = names | set(dependencies[name])
-            grown = len(names) > before
+                more = set(dependencies.get(name, ())) - names
+                names |= more
+                found += more
         return frozenset(names)
 
     @cached_property
@@ -283,10 +292,25 @@ class Conjunction:
 
     def value_of(self, name: str) -> "Conjunction":
         """What holds for the value of the property `name`."""
-        found: list[Atom] = []
-        for part in self.parts:
-            found.extend(property_atoms(part, name))
-        return Conjunction.of(*found)
+        general, naming = self._by_property
+        parts = (
+            sorted([*general, *naming.get(name, ())], key=itemgetter(0)) if general else naming.get(name, ())
+        )
+        return Conjunction.of(*(atom for _, part in parts for atom in property_atoms(part, name)))
+
+    @cached_property
+    def _by_property(self) -> tuple[list[tuple[int, Atom]], dict[str, list[tuple[int, Atom]]]]:
+        """(parts that speak of properties in general, those that only name some, by each name), in their order."""
+        general: list[tuple[int, Atom]] = []
+        naming: dict[str, list[tuple[int, Atom]]] = {}
+        for place in enumerate(self.parts):
+            keywords = place[1].keywords
+            if "patternProperties" in keywords or "additionalProperties" in keywords:
+                general.append(place)
+            else:
+                for name in keywords.get("properties", ()):
+                    naming.setdefault(name, []).append(place)
+        return general, naming
 
     def unnamed(self) -> "Conjunction":
         """What holds for a property that no part names and no pattern matches."""
@@ -299,16 +323,9 @@ class Conjunction:
         """Each entry: conjunctions, at least one of which holds beside this one."""
         found: list[list[Conjunction]] = []
         for part in self.parts:
-            keywords = part.keywords
-            if "anyOf" in keywords:
-                found.append([Conjunction.of(branch) for branch in keywords["anyOf"]])
-            if "oneOf" in keywords:
-                branches = keywords["oneOf"]
-                found.append([_only(branches, index) for index in range(len(branches))])
-            if "if" in keywords:
-                condition = keywords["if"]
-                negative = Conjunction((condition, True), (keywords["else"], False))
-                found.append([Conjunction.of(condition, keywords["then"]), negative])
+            if part.alternatives is None:
+                part.alternatives = _alternatives(part)
+            found += part.alternatives
         return found
 
     @property
@@ -363,6 +380,21 @@ class Conjunction:
             return None
         count = int((high[0] - low[0]) / grid)
         return [int(low[0] + grid * index) for index in range(count + 1)]
+
+
+def _alternatives(part: Atom) -> list[list[Conjunction]]:
+    keywords = part.keywords
+    found = []
+    if "anyOf" in keywords:
+        found.append([Conjunction.of(branch) for branch in keywords["anyOf"]])
+    if "oneOf" in keywords:
+        branches = keywords["oneOf"]
+        found.append([_only(branches, index) for index in range(len(branches))])
+    if "if" in keywords:
+        condition = keywords["if"]
+        negative = Conjunction((condition, True), (keywords["else"], False))
+        found.append([Conjunction.of(condition, keywords["then"]), negative])
+    return found
 
 
 def _only(branches: list[Atom], index: int) -> Conjunction:

@@ -172,6 +172,7 @@ class Atom:
         self.schema = schema
         self.pointer = pointer
         self.serial = next(_SERIALS)
+        self.alternatives: Any = None  # what Conjunction makes of them, kept here
 
     @cached_property
     def keywords(self) -> dict[str, Any]:

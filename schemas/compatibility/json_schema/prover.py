@@ -184,9 +184,15 @@ class Prover:
         if first is None or self.is_empty(place.writer, place.trail):
             yield from notes
             return
-        splittable = place.splits < MAX_SPLITS and place.writer.alternatives
         found = [first] if self._quiet else [*notes, first, *direct]
-        yield from self._of_alternatives(place, found) if splittable else found
+        yield from self._of_alternatives(place, found) if self._splits(place.writer, place.splits) else found
+
+    def _splits(self, writer: Conjunction, splits: int) -> bool:
+        """Whether the writer has alternatives that may still be taken one by one."""
+        if splits >= MAX_SPLITS or not writer.alternatives:
+            return False
+        self.budget.spend(sum(map(len, writer.alternatives)) // 8)
+        return True
 
     def _of_alternatives(self, place: Place, direct: list[Finding]) -> list[Finding]:
         """The findings of the writer's alternatives, one by one, where that leaves fewer."""
@@ -210,7 +216,7 @@ class Prover:
 
     def holds_already(self, writer: Conjunction, part: Atom) -> bool:
         """Whether the writer says the very same thing."""
-        return any(part is own or self.same(own, part) for own in writer.parts)
+        return any(self.same(own, part) for own in writer.by_text.get(part.text, ()))
 
     def same(self, own: Atom, other: Atom) -> bool:
         """Whether two subschemas say the same, word for word, references included."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from schemas.compatibility.json_schema.document import Atom
     from schemas.compatibility.json_schema.prover import Finding, Place, Prover
 
+COMPARISONS_PER_STEP = 300
 OPAQUE = ("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef")
 
 
@@ -27,7 +28,7 @@ def part_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Finding]
     if "never" in keywords:
         yield place.finding("NOTHING_ADMITTED", "The {reader} version admits no value here.", part)
     elif finite is not None:
-        yield from _finite_findings(place, part, finite)
+        yield from _finite_findings(prover, place, part, finite)
     else:
         yield from _opaque_findings(place, part)
         if "type" in keywords:
@@ -60,7 +61,9 @@ def denied_findings(prover: Prover, place: Place, denied: Atom) -> Iterator[Find
         yield place.finding("VALUES_EXCLUDED", message, denied)
 
 
-def _finite_findings(place: Place, part: Atom, values: list[object]) -> Iterator[Finding]:
+def _finite_findings(prover: Prover, place: Place, part: Atom, values: list[object]) -> Iterator[Finding]:
+    nested = sum(len(listed) for listed in part.keywords.get("constants", ()) if _holds_containers(listed))
+    prover.budget.spend(len(values) * nested // COMPARISONS_PER_STEP)
     refused = tuple(value for value in values if part.admits(value) is not True)
     if not refused:
         return
@@ -68,6 +71,11 @@ def _finite_findings(place: Place, part: Atom, values: list[object]) -> Iterator
     listed = any("constants" in own.keywords for own in place.writer.parts)
     code = "VALUE_REMOVED" if listed else "VALUE_REFUSED"
     yield place.finding(code, f"The {{reader}} version refuses {shown_values}.", part, values=refused[:3])
+
+
+def _holds_containers(listed: list[object]) -> bool:
+    """Such an enumeration is compared with value by value, others are looked up."""
+    return any(isinstance(value, list | dict) for value in listed)
 
 
 def _opaque_findings(place: Place, part: Atom) -> Iterator[Finding]:

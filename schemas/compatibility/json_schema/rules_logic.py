@@ -67,6 +67,8 @@ def _by_type(prover: Prover, place: Place, holds: Callable[[Place], bool]) -> bo
 
 
 def _any_holds(prover: Prover, place: Place, branches: list[Atom]) -> bool:
+    if any(prover.holds_already(place.writer, branch) for branch in branches):
+        return True
     return any(prover.proves(_against(place, branch)) for branch in branches)
 
 

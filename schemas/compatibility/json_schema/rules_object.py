@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from schemas.compatibility.json_schema.prover import Finding, Place, Prover
 
 EXTRA = "extra_property"
+MATCHES_PER_STEP = 20
 
 
 def object_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Finding]:
@@ -79,9 +80,11 @@ def _with_property(writer: Conjunction, name: str) -> Conjunction:
 
 def _named_findings(prover: Prover, place: Place, part: Atom) -> Iterator[Finding]:
     writer = place.writer
-    names = {**writer.named, **dict.fromkeys(writer.required)}
-    for name in part.keywords.get("properties", {}):
-        names.setdefault(name)
+    names: dict[str, None] = dict.fromkeys(part.keywords.get("properties", {}))
+    if "patternProperties" in part.keywords or "additionalProperties" in part.keywords:
+        names = {**writer.named, **dict.fromkeys(writer.required), **names}
+    patterns = len(part.keywords.get("patternProperties", ())) + len(writer.name_patterns)
+    prover.budget.spend(len(names) * patterns // MATCHES_PER_STEP)
     for name in names:
         demands = [atom for atom in property_atoms(part, name) if not is_anything(atom)]
         if not demands:

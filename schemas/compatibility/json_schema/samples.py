@@ -18,6 +18,9 @@ from schemas.compatibility.limits import Budget
 MAX_LENGTH: Final = 5_000
 MAX_COUNT: Final = 300
 MAX_VALUES: Final = 60
+CHARACTERS_PER_STEP: Final = 50
+HUGE: Final = 10**300
+"""Numbers from here on are not tried: hardly any reader of JSON can hold them."""
 MIN_TRIED: Final = 240
 """Values tried before it is given up to find one that is admitted."""
 MAX_DEPTH: Final = 6
@@ -74,6 +77,7 @@ class Sampler:
             if key in seen:
                 continue
             seen.add(key)
+            self.budget.spend(len(key) // CHARACTERS_PER_STEP)
             if writer.admits(value) is not False:
                 found.append(value)
                 if len(found) >= limit:
@@ -158,7 +162,7 @@ class Sampler:
             values += [bound + sign * size for size in steps[:6] for sign in (-1, 1)] + [bound]
         values += [step * factor for step in steps[:8] for factor in (1, 2, 3, 5, 7)]
         values += [Fraction(10**15 + 1), Fraction(-(10**15) - 1)]
-        return [_number(value) for value in values]
+        return [_number(value) for value in values if abs(value) < HUGE]
 
     def _strings(self, writer: Conjunction, reader: Conjunction) -> Iterator[str]:
         lengths = {0, 1, 2}
