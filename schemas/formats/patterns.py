@@ -9,8 +9,8 @@ take too much memory, or too many steps for each character of a text.
 import re
 import warnings
 from functools import lru_cache
-from re import _constants as constants  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as constants
+from re import _parser as parser
 from typing import Any, Final
 
 import jsonschema_rs
