@@ -1,0 +1,38 @@
+"""docs/load.md, section by section: a run replaces what it has measured and leaves the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+PATH = Path(__file__).resolve().parents[2] / "docs" / "load.md"
+ORDER = ("rates", "soak", "growth", "processes")
+HEAD = """# Load
+
+Written by `make load` (`python -m benchmarks.load`, whose `--help` names its parts); do not edit it. Web processes,
+PostgreSQL, Redis and the load generator share one machine. PostgreSQL and Redis write to disk as in earnest (fsync,
+append-only file); limits on rates are lifted, requests are logged. Requests are signed beforehand, in other processes.
+What follows from these figures for larger installations is in [scaling.md](scaling.md), attacks are in
+[attacks.md](attacks.md).
+"""
+_SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)\n<!-- end -->\n", re.DOTALL)
+
+
+def write(found: dict[str, str], path: Path = PATH) -> None:
+    """Replace the sections in `found`, by name."""
+    sections = dict(_SECTION.findall(path.read_text())) if path.exists() else {}
+    for name, text in found.items():
+        sections[name] = f"{text}\n\n{_machine()}"
+    parts = [f"<!-- {name} -->\n{sections[name]}\n<!-- end -->\n" for name in ORDER if name in sections]
+    path.write_text("\n".join([HEAD, *parts]))
+
+
+def _machine() -> str:
+    now = datetime.now(UTC)
+    return (
+        f"*{now:%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+        f"load average at the end {os.getloadavg()[0]:.1f}.*"
+    )
