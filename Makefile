@@ -81,6 +81,10 @@ bench: $(VENV)/dev.stamp ## Run the benchmarks
 chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; writes docs/chaos.md (QUICK=1: a few, a minute)
 	@$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick,--report docs/chaos.md)
 
+.PHONY: load
+load: $(VENV)/dev.stamp ## Load, soak and growth: about half an hour, writes docs/load.md (ARGS="rates soak", ARGS=--quick)
+	@$(BIN)/python -m benchmarks.load $(ARGS)
+
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
 	@for name in requirements requirements-dev; do \

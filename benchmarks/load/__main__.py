@@ -1,6 +1,6 @@
 """Run the parts of the load benchmark and write them to docs/load.md.
 
-python -m benchmarks.load                      all of it: about forty minutes
+python -m benchmarks.load                      all of it: about half an hour
 python -m benchmarks.load rates soak           some of it
 python -m benchmarks.load --quick              all of it in short: to see that it runs
 """
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", help="of " + ", ".join(report.ORDER))
-    parser.add_argument("--stage-seconds", type=float, default=30.0, help="of each rate")
+    parser.add_argument("--stage-seconds", type=float, default=20.0, help="of each rate")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--threads", type=int, default=4, help="in each process")
     parser.add_argument("--soak-seconds", type=float, default=600.0)

@@ -156,9 +156,10 @@ def with_events(size: int) -> Filled:
 EVENTS = """
 INSERT INTO accounts_auditevent (id, created_at, actor_kind, actor_id, actor_label, actor_key, action, target_kind,
     target_id, target_label, before, after, reason, request_id, address)
-SELECT 1000000 + n, now() - (20000000 - n) * interval '1 second', 'client', 'client-' || n %% 997, 'client-' || n %% 997,
-    lpad((n %% 997)::text, 43, '0'), 'schema.version_added', 'schema', (n %% 5003)::text, 'orders', NULL,
-    jsonb_build_object('number', n, 'fingerprint', md5(n::text) || md5((n + 1)::text)), '', md5(n::text), '192.0.2.1'
+SELECT 1000000 + n, now() - (20000000 - n) * interval '1 second', 'client', 'client-' || n %% 997,
+    'client-' || n %% 997, lpad((n %% 997)::text, 43, '0'), 'schema.version_added', 'schema', (n %% 5003)::text,
+    'orders', NULL, jsonb_build_object('number', n, 'fingerprint', md5(n::text) || md5((n + 1)::text)), '',
+    md5(n::text), '192.0.2.1'
 FROM generate_series(%s, %s) AS n
 """
 

@@ -52,6 +52,8 @@ class Series:
     def bottleneck(self) -> str:
         """What was used up at the highest rate that was offered."""
         cores, machine = self.stages[-1].cores, os.cpu_count() or 1
+        if cores["load generator"] >= BUSY:
+            return "the load generator, which has one core: the server may be able to do more"
         per_process = cores["web"] / self.processes
         if per_process >= BUSY:
             return f"the web processes: each used {per_process:.2f} of the one core that it can use"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import psutil
 
-from benchmarks.load.mix import Presigner
+from benchmarks.load.mix import Planned, Presigner
 from benchmarks.load.openloop import OpenLoop, Outcome, poisson
 from benchmarks.load.stack import Stack, Usage, say, stack
 from tests.support.services import Services
@@ -93,7 +94,7 @@ def measure(parts: Services, *, saturation: float, seconds: float, processes: in
         return Soak(outcome, usage.cores(), processes, sampler.samples)
 
 
-def _signed_ahead(presigner: Presigner, count: int, rate: float):  # type: ignore[no-untyped-def]
+def _signed_ahead(presigner: Presigner, count: int, rate: float) -> Iterator[Planned]:
     """Requests in portions, each signed while the one before it is sent: a signature is fresh for minutes only."""
     portion = int(rate * SIGNED_AHEAD_SECONDS) + 1
     upcoming = presigner.start(min(portion, count))
