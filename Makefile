@@ -82,8 +82,8 @@ chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; wri
 	@$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick,--report docs/chaos.md)
 
 .PHONY: load
-load: $(VENV)/dev.stamp ## Load, soak and growth: about half an hour, writes docs/load.md (ARGS="rates soak", ARGS=--quick)
-	@$(BIN)/python -m benchmarks.load $(ARGS)
+load: $(VENV)/dev.stamp ## Load at rising rates, soak, growth, gunicorn's settings; writes docs/load.md (QUICK=1: minutes; ARGS="rates soak")
+	@$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes

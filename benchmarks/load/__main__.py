@@ -2,7 +2,7 @@
 
 python -m benchmarks.load                      all of it: about half an hour
 python -m benchmarks.load rates soak           some of it
-python -m benchmarks.load --quick              all of it in short: to see that it runs
+python -m benchmarks.load --quick              all of it in short, to see that it runs; docs/load.md is left alone
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--audit-events", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=9, help="of each size in growth")
-    parser.add_argument("--output", type=Path, default=report.PATH)
+    parser.add_argument("--output", type=Path, help="instead of docs/load.md")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(report.ORDER):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     arguments.parts = arguments.parts or list(report.ORDER)
+    arguments.output = arguments.output or (report.TRIED if arguments.quick else report.PATH)
     if arguments.quick:
         arguments.stage_seconds, arguments.soak_seconds = 4.0, 40.0
         arguments.audit_events, arguments.rounds = 100_000, 2

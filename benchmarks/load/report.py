@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "load.md"
+TRIED = PATH.parents[1] / ".data" / "load.md"  # of a run in short
 ORDER = ("rates", "soak", "growth", "processes")
 HEAD = """# Load
 
@@ -27,6 +28,7 @@ def write(found: dict[str, str], path: Path = PATH) -> None:
     for name, text in found.items():
         sections[name] = f"{text}\n\n{_machine()}"
     parts = [f"<!-- {name} -->\n{sections[name]}\n<!-- end -->\n" for name in ORDER if name in sections]
+    path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join([HEAD, *parts]))
 
 

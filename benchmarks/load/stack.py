@@ -79,7 +79,8 @@ def services() -> Iterator[Services]:
 @contextmanager
 def stack(name: str, parts: Services, **variables: str) -> Iterator[Stack]:
     """A server of its own with a database of its own."""
-    server = DataFoldServer(f"load_{name}", **UNLIMITED, **variables)
+    settings: dict[str, Any] = UNLIMITED | variables
+    server = DataFoldServer(f"load_{name}", **settings)
     try:
         site = populate(server)
         yield Stack(server, parts, site)
