@@ -9,6 +9,7 @@ that comes after it.
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from typing import Any
@@ -87,7 +88,7 @@ class RedisConnections:
         connection = getattr(self._local, "connection", None)
         if connection is None or connection.pid != os.getpid():
             connection = self._local.connection = self._pool.make_connection()
-        elif connection.is_connected:
+        elif connection.is_connected and self._local.poll(0):
             _drop_unless_clean(connection)
         if not connection.is_connected:
             connection.connect()
@@ -107,6 +108,10 @@ class RedisConnections:
                 "INFO does not tell which run of the server this is; allow the command"
             )
         self._local.run_id = facts["run_id"][:16]
+        # redis-py makes a new one for each look; nearly always there is nothing to see.
+        poll = select.poll()
+        poll.register(connection._sock, select.POLLIN)
+        self._local.poll = poll.poll
 
 
 def _drop_unless_clean(connection: Any) -> None:
