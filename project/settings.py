@@ -232,6 +232,9 @@ DATAFOLD_REQUEST_TIMEOUT_SECONDS: float = env.float(
 DATAFOLD_REPLAY_FALLBACK: str = env.str(
     "DATAFOLD_REPLAY_FALLBACK", "refuse", validate=validate.OneOf(["refuse", "database"])
 )
+DATAFOLD_REPLAY_FALLBACK_SECONDS: float = env.float(
+    "DATAFOLD_REPLAY_FALLBACK_SECONDS", 60.0, validate=validate.Range(min=1)
+)
 DATAFOLD_RATE_LIMIT_PER_MINUTE: int = env.int("DATAFOLD_RATE_LIMIT_PER_MINUTE", 6000)
 DATAFOLD_ANONYMOUS_RATE: str = env.str("DATAFOLD_ANONYMOUS_RATE", "600/minute")
 DATAFOLD_REGISTRATION_RATE: str = env.str("DATAFOLD_REGISTRATION_RATE", "60/minute")

@@ -14,11 +14,17 @@ __all__ = ["Outcome", "ReplayStore", "Spend", "Spent", "replay_store"]
 
 def replay_store() -> ReplayStore:
     """The store that the settings name; one per process and settings."""
-    return _store(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS, settings.DATAFOLD_REPLAY_FALLBACK)
+    return _store(
+        settings.REDIS_URL,
+        settings.REDIS_TIMEOUT_SECONDS,
+        settings.DATAFOLD_REPLAY_FALLBACK,
+        # Decisions made while Redis is away reach it late: no record from before may outlive the absence.
+        max(settings.DATAFOLD_REPLAY_FALLBACK_SECONDS, settings.DATAFOLD_DIRECTORY_TTL_SECONDS),
+    )
 
 
 @lru_cache(maxsize=8)
-def _store(url: str, timeout: float, fallback: str) -> ReplayStore:
+def _store(url: str, timeout: float, fallback: str, stay: float) -> ReplayStore:
     if not url:
         return DatabaseReplayStore()
     from keys.replay.redis import RedisReplayStore
@@ -28,4 +34,4 @@ def _store(url: str, timeout: float, fallback: str) -> ReplayStore:
         return redis
     from keys.replay.switching import SwitchingReplayStore
 
-    return SwitchingReplayStore(redis, DatabaseReplayStore())
+    return SwitchingReplayStore(redis, DatabaseReplayStore(), stay=stay)

@@ -1,8 +1,8 @@
 """The nonce store on Redis that falls back to the database, all workers together.
 
-A worker that cannot reach Redis for `PATIENCE_SECONDS` lets the database count for everybody, also for
-workers that still reach Redis: otherwise a nonce could be spent once in each. Redis counts again when it
-answers, the database has counted for `STAY_SECONDS`, and no worker has missed Redis for `QUIET_SECONDS`.
+A worker that cannot reach Redis for a while lets the database count for everybody, also for workers that
+still reach Redis: otherwise a nonce could be spent once in each. Redis counts again when it answers, the
+database has counted for long enough, and no worker has missed Redis for half as long.
 After each switch only signatures count that cannot have been spent before it (`keys.replay.lease`).
 """
 
@@ -18,11 +18,6 @@ from keys.replay.base import CLOCK_MARGIN, Outcome, ReplayStore, Spend, Spent, t
 from keys.replay.lease import Lease, Leases
 from keys.replay.redis import RedisReplayStore
 
-PATIENCE_SECONDS = 3.0
-STAY_SECONDS = 60.0
-QUIET_SECONDS = 30.0
-PROBE_SECONDS = 5.0
-
 T = TypeVar("T")
 
 
@@ -30,26 +25,18 @@ class SwitchingReplayStore:
     """One per process.
 
     Args:
-        patience, stay, quiet, probe: seconds, as the module says.
+        stay: seconds for which the database counts at least; it begins to after a twentieth of that
+            without Redis.
     """
 
-    def __init__(
-        self,
-        redis: RedisReplayStore,
-        database: ReplayStore,
-        *,
-        patience: float = PATIENCE_SECONDS,
-        stay: float = STAY_SECONDS,
-        quiet: float = QUIET_SECONDS,
-        probe: float = PROBE_SECONDS,
-    ) -> None:
+    def __init__(self, redis: RedisReplayStore, database: ReplayStore, *, stay: float) -> None:
         self._redis = redis
         self._database = database
         self._leases = Leases()
-        self._patience = patience
+        self._patience = stay / 20
         self._stay = stay
-        self._quiet = quiet
-        self._probe = probe
+        self._quiet = stay / 2
+        self._probe = stay / 12
         self._missed_since: float | None = None
         self._probed_at = 0.0
 

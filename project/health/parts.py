@@ -53,6 +53,11 @@ def needed_parts() -> list[str]:
     return ["database", "redis"] if settings.REDIS_URL else ["database"]
 
 
+def serving_parts() -> list[str]:
+    """Those without which no request can be served: Redis is none where the database stands in for it."""
+    return ["database"] if settings.DATAFOLD_REPLAY_FALLBACK == "database" else needed_parts()
+
+
 def all_parts() -> list[str]:
     background = ["broker", "workers", "beat"] if settings.CELERY_BROKER_URL else ["beat"]
     return [*needed_parts(), "migrations", *background]

@@ -9,7 +9,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from project.api.envelope import failure, rfc3339, success
-from project.health.parts import all_parts, needed_parts, probes, process_facts, uptime_seconds
+from project.health.parts import (
+    all_parts,
+    needed_parts,
+    probes,
+    process_facts,
+    serving_parts,
+    uptime_seconds,
+)
 from project.health.probes import Facts
 from project.proxies import client_address, in_networks
 
@@ -25,7 +32,7 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """This process can serve: migrations are applied and every needed part answers; else 503."""
-    parts = probes().ask([*needed_parts(), "migrations"])
+    parts = probes().ask([*serving_parts(), "migrations"])
     sick = [name for name, facts in parts.items() if facts["status"] != "healthy"]
     if not sick:
         return JsonResponse(success({"status": "healthy", "parts": _states(parts)}))
