@@ -13,7 +13,7 @@ from import_export.resources import ModelResource
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, AuditSeal, User
 from project.admin_base import ReadOnlyAdmin, change_rows
 from project.export import ExportableAdmin
 
@@ -83,6 +83,15 @@ ACTIONS = [
     "webhook.tested",
 ]
 
+# By the target's kind; what events say of these is the primary key.
+TARGET_PAGES = {
+    "key": "keys_key",
+    "operator": "accounts_user",
+    "enrolment_token": "keys_enrolmenttoken",
+    "schema": "schemas_schema",
+    "webhook": "accounts_webhook",
+}
+
 
 class ActionFilter(admin.SimpleListFilter):
     title = "action"
@@ -134,7 +143,8 @@ class AuditEventAdmin(ExportableAdmin, ReadOnlyAdmin):
         return [name for name in self.fields if name not in empty]
 
     def panels(self, request: HttpRequest, obj: AuditEvent) -> dict[str, Any]:
-        return {"changes": change_rows(obj.before, obj.after)}
+        seal = AuditSeal.objects.select_related("checkpoint").filter(event=obj).first()
+        return {"event": obj, "changes": change_rows(obj.before, obj.after), "seal": seal}
 
     @display(description="action")
     def show_action(self, event: AuditEvent) -> str:
@@ -185,7 +195,8 @@ def _narrowed(events: QuerySet[AuditEvent], field: str, term: str) -> QuerySet[A
     """With the leading column of the index that serves the field."""
     if field == "target_id":
         return events.filter(
-            target_kind__in=["key", "client", "schema", "operator", "enrolment_token"], target_id=term
+            target_kind__in=["key", "client", "schema", "operator", "enrolment_token", "webhook"],
+            target_id=term,
         )
     if field == "actor_id":
         return events.filter(actor_kind__in=AuditEvent.ActorKind.values, actor_id=term)
@@ -198,10 +209,7 @@ def _newest_ids() -> QuerySet[AuditEvent, Any]:
 
 def target_link(event: AuditEvent) -> str:
     """The admin page of what the event was done to, or ""."""
-    if event.target_kind == "key":
-        return reverse("admin:keys_key_change", args=[event.target_id])
     if event.target_kind == "client":
         return reverse("admin:accounts_client_changelist") + f"?q={event.target_id}"
-    if event.target_kind == "operator":
-        return reverse("admin:accounts_user_change", args=[event.target_id])
-    return ""
+    page = TARGET_PAGES.get(event.target_kind)
+    return reverse(f"admin:{page}_change", args=[event.target_id]) if page and event.target_id else ""

@@ -92,6 +92,10 @@ class WebhookAdmin(ConsoleAdmin):
     def show_url(self, webhook: Webhook) -> str:
         return webhook.shown_url
 
+    @display(description="events")
+    def show_events(self, webhook: Webhook) -> str:
+        return "everything" if "*" in webhook.events else ", ".join(webhook.events)
+
     @display(description="owner")
     def show_owner(self, webhook: Webhook) -> str:
         return webhook.client.client_id if webhook.client else "operators"
@@ -102,11 +106,11 @@ class WebhookAdmin(ConsoleAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
         if obj is not None and not self.has_change_permission(request, obj):
-            return ["show_url", "events", "description"]
+            return ["show_url", "show_events", "description"]
         return ["url", "events", "description"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
-        return ["show_url"]
+        return ["show_url", "show_events"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Webhook], search_term: str

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.browser import login
 from tests.support.signing import Signer
+from tests.support.wire import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,6 +24,14 @@ from accounts.models import User
 user, new = User.objects.get_or_create(username="browser-mara", defaults={{"is_staff": True}})
 user.set_password({PASSWORD!r}); user.save(); user.groups.set(Group.objects.filter(name="manager"))
 """
+APPROVE = """
+from accounts.audit import Actor
+from keys import lifecycle
+from keys.models import Key
+lifecycle.approve(Key.objects.get(client__client_id="browser-author"), actor=Actor.system("tests"))
+"""
+FIELDS = [{"name": "order_id", "type": "uuid", "required": True}]
+LATER = [*FIELDS, {"name": "a_field_with_a_rather_long_name", "type": "string", "description": "free text"}]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +115,34 @@ def test_pages_fit_the_screen_and_nothing_is_blocked(
     )
     take_screenshot(page, f"admin-key-{theme}-{width}")
     assert complaints == []
+    context.close()
+
+
+def test_a_version_with_its_proof_and_two_side_by_side_fit_a_phone(
+    browser: Browser, server: DataFoldServer, take_screenshot: Callable[..., Any]
+) -> None:
+    author, caller = Signer("browser-author"), Caller(server.base_url)
+    caller.register(author)
+    server.manage("shell", "--no-imports", "-c", APPROVE)
+    first = {"name": "browser-orders", "version": "1.0.0", "fields": FIELDS}
+    caller.signed(author, "POST", "/api/v1/schemas", first).raise_for_status()
+    second = {"version": "1.1.0", "fields": LATER}
+    caller.signed(author, "POST", "/api/v1/schemas/browser-orders/versions", second).raise_for_status()
+    caller.close()
+    context = browser.new_context(viewport={"width": 400, "height": 900})
+    page = context.new_page()
+    login(page, server.base_url, "browser-mara", PASSWORD)
+    page.goto(f"{server.base_url}/admin/schemas/schema/?q=browser-orders")
+    page.get_by_role("link", name="browser-orders").first.click()
+    page.get_by_role("link", name="Compare the two newest").click()
+    assert page.get_by_text("FIELD_REMOVED").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    take_screenshot(page, "admin-schema-diff-phone")
+    page.go_back()
+    page.get_by_role("link", name="v1").first.click()
+    assert page.get_by_text("The receipt verifies").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    take_screenshot(page, "admin-schema-version-phone")
     context.close()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +17,9 @@ from django.utils import timezone
 
 from accounts.audit import Actor, record_event
 from accounts.lookalikes import neighbours, skeleton
-from accounts.models import AuditEvent, User
+from accounts.models import AuditCheckpoint, AuditEvent, User
+from accounts.sealing import seal_events
+from keys import server_keys
 from keys.models import Key, KeyUsage, Refusal, RefusalCount
 from project.admin_base import shown
 from project.export import as_plain_text
@@ -177,6 +180,30 @@ def test_an_audit_event_is_found_by_request_id_and_not_changed(manager: Browser,
     assert manager.get(change).status_code == 200
     assert manager.post(change, {"action": "nothing"}).status_code == 403
     assert manager.get(reverse("admin:accounts_auditevent_delete", args=[event.pk])).status_code == 403
+
+
+def test_an_event_says_whether_it_is_sealed_and_where_its_proof_is(
+    auditor: Browser, pending: Key, settings: Any
+) -> None:
+    settings.DATAFOLD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    server_keys.clear_cache()
+    event = AuditEvent.objects.get(target_id=str(pending.pk))
+    change = reverse("admin:accounts_auditevent_change", args=[event.pk])
+    assert "Not sealed yet" in auditor.get(change).content.decode()
+    seal_events(signer=server_keys.current_signer(), now=timezone.now())
+    text = auditor.get(change).content.decode()
+    assert AuditCheckpoint.objects.get().root in text
+    proof = re.search(r'href="([^"]+/proof)"', text)
+    assert proof is not None
+    assert auditor.get(proof[1]).json()["data"]["event"]["id"] == event.pk
+    server_keys.clear_cache()
+
+
+@pytest.mark.parametrize(("kind", "page"), [("schema", "schemas_schema"), ("webhook", "accounts_webhook")])
+def test_an_event_leads_to_what_it_is_about(auditor: Browser, kind: str, page: str) -> None:
+    record_event(actor=Actor.system("tests"), action="x", target_kind=kind, target_id="7", target_label="it")
+    text = auditor.get(reverse("admin:accounts_auditevent_changelist")).content.decode()
+    assert reverse(f"admin:{page}_change", args=["7"]) in text
 
 
 @pytest.mark.parametrize(

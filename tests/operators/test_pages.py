@@ -93,6 +93,15 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign In").click()
     page.wait_for_url(f"{base_url}/admin/")
+    page.goto(f"{base_url}/account/logout/")
+    page.locator("main").get_by_role("button", name="Sign Out").click()
+    sign_in(page, base_url, "newcomer", password)
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Sign In").click()
+    assert page.get_by_text("Incorrect code").is_visible(), "a recovery code is good once"
+    page.get_by_label("Code").fill(totp(secret, 1))
+    page.get_by_role("button", name="Sign In").click()
+    page.wait_for_url(f"{base_url}/admin/")
     assert problems == []
 
 
