@@ -68,7 +68,11 @@ vectors: $(VENV)/dev.stamp ## Run every vector file in $DATAFOLD_VECTORS and pri
 	@$(BIN)/python -m tests.vectors
 
 .PHONY: fuzz
-fuzz: $(VENV)/dev.stamp ## Run the property tests and the calls of the OpenAPI document with twenty times as many examples
+fuzz: $(VENV)/fuzz.stamp ## Fuzz the parser and the engine, guided by coverage, for SECONDS (120); CTRL-C ends it
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),120) $(TARGETS)
+
+.PHONY: properties
+properties: $(VENV)/dev.stamp ## Run the property tests and the calls of the OpenAPI document with twenty times as many examples
 	@DATAFOLD_EXAMPLES=20 $(BIN)/python -m pytest -q tests/httpsig tests/schema_core tests/sdk/test_hostile_input.py tests/contract
 
 .PHONY: bench
@@ -87,7 +91,7 @@ load: $(VENV)/dev.stamp ## Load at rising rates, soak, growth, gunicorn's settin
 
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-fuzz; do \
 		$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--python-version 3.11 --custom-compile-command "make requirements" --output-file $$name.txt $$name.in; \
 	done
@@ -123,3 +127,8 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements.txt sdk/pyproject.toml | $(
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable ./sdk
 	@touch $(VENV)/run.stamp $@
+
+$(VENV)/fuzz.stamp: requirements-fuzz.txt | $(VENV)/dev.stamp
+	@echo "Installing the fuzzer …"
+	@$(PIP) install --require-hashes --only-binary :all: --requirement requirements-fuzz.txt
+	@touch $@

@@ -1,10 +1,18 @@
 """Signed requests for the engine's tests, made by the engine's own signer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keys.httpsig import PrivateKey, PublicKey, Request, content_digest, sign
+from keys.httpsig import (
+    PrivateKey,
+    PublicKey,
+    Request,
+    SignatureError,
+    UnverifiedSignature,
+    content_digest,
+    sign,
+)
 
 NOW = 1_700_000_000
 AUTHORITY = "api.example.com"
@@ -77,3 +85,16 @@ def signed(
     for name, value in (("signature-input", signature_input), ("signature", signature)):
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return changed(request, fields=fields)
+
+
+def parse_outcome(parse: Callable[[], list[UnverifiedSignature]]) -> Any:
+    """What parsing gives, in comparable values; the code where it is refused."""
+    try:
+        signatures = parse()
+    except SignatureError as error:
+        return error.code
+    return [
+        (each.label, each.params_text, each.unverified_params, each.raw_signature, each.created, each.expires,
+         each.nonce, each.alg, each.keyid, each.tag, [c.text for c in each.components], each.components.plain)
+        for each in signatures
+    ]  # fmt: skip

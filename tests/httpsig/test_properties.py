@@ -28,24 +28,11 @@ from keys.httpsig import (
 )
 from keys.httpsig.signatures import parse_general
 from tests.httpsig import strategies
-from tests.httpsig.support import NOW, changed, keys_for, make_request, signed
+from tests.httpsig.support import NOW, changed, keys_for, make_request, parse_outcome, signed
 from tests.support.examples import examples
 
 STANDARD = PROFILES["standard"]
 TIGHT = Limits(components=2, params=2, string_chars=20)
-
-
-def outcome(parse: Callable[[], Any]) -> Any:
-    """What parsing gives, in comparable values; the code where it is refused."""
-    try:
-        signatures = parse()
-    except SignatureError as error:
-        return error.code
-    return [
-        (each.label, each.params_text, each.unverified_params, each.raw_signature, each.created, each.expires,
-         each.nonce, each.alg, each.keyid, each.tag, [c.text for c in each.components], each.components.plain)
-        for each in signatures
-    ]  # fmt: skip
 
 
 @settings(max_examples=examples(300), deadline=None)
@@ -55,7 +42,7 @@ def test_the_short_way_of_parsing_gives_what_the_general_one_gives(
 ) -> None:
     signature_input, signature = pair
     request = make_request(fields={"signature-input": signature_input, "signature": signature})
-    assert outcome(lambda: parse_signatures(request, limits)) == outcome(
+    assert parse_outcome(lambda: parse_signatures(request, limits)) == parse_outcome(
         lambda: parse_general(signature_input, signature, limits)
     )
 

@@ -1,4 +1,4 @@
-"""How hard the property tests look: little in `make test`, much in `make fuzz`."""
+"""How hard the property tests look: little in `make test`, much in `make properties`."""
 
 from __future__ import annotations
 
