@@ -89,6 +89,10 @@ chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; wri
 load: $(VENV)/dev.stamp ## Load at rising rates, soak, growth, gunicorn's settings; writes docs/load.md (QUICK=1: minutes; ARGS="rates soak")
 	@$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: attacks
+attacks: $(VENV)/dev.stamp ## Slow clients, floods and wrong signatures, honest clients measured meanwhile; writes docs/attacks.md (QUICK=1)
+	@$(BIN)/python -m benchmarks.attacks $(if $(QUICK),--quick) $(ARGS)
+
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
 	@for name in requirements requirements-dev requirements-fuzz; do \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,13 +27,24 @@ def write(found: dict[str, str], path: Path = PATH) -> None:
     """Replace the sections in `found`, by name."""
     sections = dict(_SECTION.findall(path.read_text())) if path.exists() else {}
     for name, text in found.items():
-        sections[name] = f"{text}\n\n{_machine()}"
+        sections[name] = f"{text}\n\n{machine()}"
     parts = [f"<!-- {name} -->\n{sections[name]}\n<!-- end -->\n" for name in ORDER if name in sections]
     path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join([HEAD, *parts]))
+    path.write_text(wrapped("\n".join([HEAD, *parts])))
 
 
-def _machine() -> str:
+def wrapped(text: str) -> str:
+    """Paragraphs in lines of at most 120 characters; tables stay as they are."""
+    return "\n".join(
+        line
+        if line.startswith("|")
+        else textwrap.fill(line, 120, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+
+
+def machine() -> str:
+    """When and on what this was measured."""
     now = datetime.now(UTC)
     return (
         f"*{now:%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "

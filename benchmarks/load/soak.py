@@ -55,7 +55,7 @@ class _Sampler(threading.Thread):
     def run(self) -> None:
         begun = time.monotonic()
         while not self._over.wait(SAMPLE_SECONDS):
-            used = {name: _megabytes(each) for name, each in self._site.processes().items()}
+            used = {name: megabytes(each) for name, each in self._site.processes().items()}
             self.samples.append((time.monotonic() - begun, used))
             if len(self.samples) % 12 == 0:
                 say(
@@ -68,7 +68,7 @@ class _Sampler(threading.Thread):
         self.join()
 
 
-def _megabytes(processes: list[psutil.Process]) -> float:
+def megabytes(processes: list[psutil.Process]) -> float:
     total = 0
     for process in processes:
         try:

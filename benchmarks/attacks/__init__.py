@@ -1,0 +1,1 @@
+"""`make attacks`: what honest clients notice while somebody attacks. Writes docs/attacks.md."""
