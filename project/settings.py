@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "project.middleware.signing.ResponseSigningMiddleware",
     "project.middleware.forward_auth.ForwardAuthMiddleware",
     "project.security.scheme.TrustedProxyMiddleware",
+    "project.security.inside.InsideNamesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -16,7 +16,7 @@ from django.utils.cache import patch_vary_headers
 PATHS = ("/api/", "/openapi.json", "/.well-known/")
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_FIELDS = (
-    "Accept, Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "Accept, Accept-Signature, Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
     "Signature, Signature-Input, X-Request-ID"
 )
 ANSWER_FIELDS = (

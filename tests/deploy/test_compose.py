@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -78,6 +79,13 @@ def test_our_own_containers_can_do_little() -> None:
     assert "noeviction" in services["redis"]["command"]
 
 
+def test_webhooks_and_mail_find_a_way_out_and_the_worker_is_no_proxy() -> None:
+    document = read_compose()
+    networks = document["services"]["worker"]["networks"]
+    assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
+    assert "front" not in networks  # whose addresses web believes what they say of callers
+
+
 def test_no_secret_stands_in_it() -> None:
     for name, service in read_compose()["services"].items():
         for variable, value in service.get("environment", {}).items():
@@ -86,8 +94,33 @@ def test_no_secret_stands_in_it() -> None:
                 assert value.startswith("/run/datafold/")
 
 
+# What `read_only: true` does: everything but the folder of volumes and /tmp, in a mount namespace of its own.
+SEAL = """set -e
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+mount -o remount,bind,ro /
+mount --bind "$2" "$2"
+mount -o remount,bind,rw "$2"
+cd "$1"
+shift 2
+exec "$@"
+"""
+
+
+def unshare() -> list[str] | None:
+    """The command that gives a mount namespace; None where this user may have none."""
+    for command in (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"]):
+        if shutil.which("unshare") and not subprocess.run([*command, "true"], capture_output=True).returncode:
+            return command
+    return None
+
+
 class Stack:
-    """The services' own commands, as processes of this machine, against real servers."""
+    """The services' own commands, as processes of this machine, against real servers.
+
+    Attributes:
+        sealed: how a command gets the root file system that a service declares; None where it cannot.
+    """
 
     def __init__(self) -> None:
         self.folder = new_folder("compose-")
@@ -95,7 +128,8 @@ class Stack:
         self.variables = {"DATAFOLD_HTTPS_PORT": str(self.https_port)}
         self.services = read_compose(self.variables)["services"]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        for name in ("secrets", "tls", "data"):
+        self.sealed = unshare()
+        for name in ("secrets", "tls", "data", "tmp"):
             (self.folder / name).mkdir()
         self.database_url = create_database(run_folder(), f"compose_{self.folder.name[-6:]}")
         self.redis_url = take_redis_database(run_folder())
@@ -108,7 +142,7 @@ class Stack:
             ("redis://redis:6379/0", self.redis_url),
             ("172.30.77.0/24", "127.0.0.1/32"),
             ("web:8000", f"127.0.0.1:{self.web_port}"),
-            ("/tmp/beat", str(self.folder / "beat")),
+            ("/tmp/beat", f"{self.folder}/tmp/beat"),
         ):
             value = value.replace(inside, here)
         return {"/data": str(self.folder / "data"), "8000": str(self.web_port), "0.0.0.0": "127.0.0.1"}.get(
@@ -122,14 +156,21 @@ class Stack:
             name: self.place(value) for name, value in self.services[service].get("environment", {}).items()
         }
         # The image sets it, as its static files were collected when it was built.
-        return {**inherited, "STATIC_ROOT": str(self.folder / "static"), **own}
+        here = {"STATIC_ROOT": str(self.folder / "static"), "TMPDIR": str(self.folder / "tmp")}
+        return {**inherited, **here, **own}
 
     def command(self, service: str) -> list[str]:
         return [self.place(part) for part in self.services[service]["command"]]
 
+    def on_its_root(self, service: str, command: list[str]) -> list[str]:
+        """The command as it runs in the service's container, where the root may be read-only."""
+        if not self.sealed or not self.services[service].get("read_only"):
+            return command
+        return [*self.sealed, "sh", "-c", SEAL, "sh", str(PROJECT), str(self.folder), *command]
+
     def run(self, service: str, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command or self.command(service),
+            self.on_its_root(service, command or self.command(service)),
             env=self.environment(service),
             cwd=PROJECT,
             capture_output=True,
@@ -140,7 +181,7 @@ class Stack:
     def start(self, service: str, command: list[str] | None = None) -> None:
         log = (self.folder / f"{service}.log").open("wb")
         self.processes[service] = subprocess.Popen(
-            command or self.command(service),
+            self.on_its_root(service, command or self.command(service)),
             env=self.environment(service),
             cwd=PROJECT,
             stdout=log,
@@ -235,6 +276,18 @@ def test_the_health_check_of_the_container(stack: Stack, http: httpx2.Client) ->
     command = stack.services["web"]["healthcheck"]["test"]
     assert command[0] == "CMD"
     assert stack.run("web", command[1:]).returncode == 0
+
+
+@pytest.mark.one_stack
+def test_nothing_of_it_needs_to_write_elsewhere(stack: Stack, http: httpx2.Client) -> None:
+    """All the other tests ran on that root."""
+    if not stack.sealed:
+        pytest.skip("no mount namespaces for this user, so everything ran on a root that could be written")
+    for folder in (PROJECT, Path("/var")):
+        tried = stack.run("web", ["touch", str(folder / "written-by-a-test")])
+        assert "Read-only file system" in tried.stderr
+    assert stack.run("web", ["touch", str(stack.folder / "tmp/written")]).returncode == 0
+    assert all(process.poll() is None for process in stack.processes.values())
 
 
 @pytest.mark.one_stack

@@ -77,6 +77,31 @@ def test_a_foreign_host_is_refused_and_is_no_crash(http: httpx2.Client, server: 
     assert not [line for line in lines if "Traceback" in line or '"level": "error"' in line]
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/detailed", "/metrics"])
+@pytest.mark.parametrize("host", ["web:8000", "10.1.2.3:8000", "[fd00::1]:8000"])
+def test_probes_and_prometheus_know_it_by_its_address(http: httpx2.Client, path: str, host: str) -> None:
+    assert http.get(path, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/metrics", "rebound.example"),
+        ("/health/ready", "rebound.example:8000"),
+        ("/metrics", "web.rebound.example"),
+        ("/metrics", "web@rebound"),
+        ("/metrics/", "10.1.2.3"),
+        ("/api/v1/system/status", "10.1.2.3:8000"),
+        ("/admin/", "web:8000"),
+        ("/healthy", "web:8000"),
+    ],
+)
+def test_nothing_else_is_served_under_a_name_that_is_not_listed(
+    http: httpx2.Client, path: str, host: str
+) -> None:
+    assert http.get(path, headers={"Host": host}).status_code == 400
+
+
 def test_each_page_has_its_own_nonce(http: httpx2.Client) -> None:
     policies = [http.get("/docs").headers["Content-Security-Policy"] for _ in range(3)]
     nonces = {policy.partition("'nonce-")[2].partition("'")[0] for policy in policies}
