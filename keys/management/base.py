@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -56,13 +58,24 @@ class DataFoldCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            return super().execute(*args, **options)
+            answer = super().execute(*args, **options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            self._stop_talking()
         except KeyNameUnknown as error:
             raise CommandError(_with_candidates(error)) from error
         except DomainError as error:
             raise CommandError(error.message) from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
+        return answer
+
+    def _stop_talking(self) -> NoReturn:
+        """Whoever read the output has gone (`| head`). What Python still flushes at its end goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.stdout.fileno())
+        os.close(nowhere)
+        sys.exit(128 + signal.SIGPIPE)
 
     def progress(self, what: str) -> Callable[[int], None]:
         """A callback for long work: says how far it is, every few seconds."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from io import StringIO
 from typing import Any
 
@@ -212,6 +213,15 @@ def test_list_audit_events_tells_what_an_operator_did() -> None:
     assert len(run_json("list_audit_events", "--client", "machine-2", "--action", "key.updated")) == 1
     with pytest.raises(CommandError, match="no operator 'nobody'"):
         run("list_audit_events", "--by", "nobody")
+
+
+def test_a_reader_that_has_seen_enough_ends_a_list_without_a_traceback() -> None:
+    register_pending("machine-1")
+    reading, writing = os.pipe()
+    os.close(reading)  # as `| head` does
+    with os.fdopen(writing, "w") as out, pytest.raises(SystemExit) as ended:
+        call_command("list_keys", stdout=out)
+    assert ended.value.code == 141, "what a shell calls ended by SIGPIPE"
 
 
 def test_list_keys_filters() -> None:

@@ -36,4 +36,4 @@ class Command(DataFoldCommand):
         elif options["dry_run"]:
             self.stdout.write(f"{counts['events']} events are not sealed.")
         else:
-            self.stdout.write(f"Sealed {counts['events']} events under {counts['checkpoints']} checkpoints.")
+            self.stdout.write(f"Sealed {counts['events']} events; new checkpoints: {counts['checkpoints']}.")
