@@ -151,7 +151,7 @@ def test_without_any_listed_host_nothing_passes(proxy: Proxy, signer: Signer, se
 
 def test_an_address_that_is_no_proxy_is_refused(proxy: Proxy, signer: Signer, settings: Settings) -> None:
     settings.DATAFOLD_TRUSTED_PROXIES = ["10.0.0.0/8"]
-    refused = proxy.ask(signer.sign("GET", f"{ORIGIN}/orders"))
+    refused = proxy.ask(signer.sign("GET", f"{ORIGIN}/orders"), **{"X-Forwarded-For": "10.0.0.1"})
     assert (refused.status_code, error(refused)["code"]) == (403, "PROXY_NOT_TRUSTED")
 
 
