@@ -162,7 +162,7 @@ class Sampler:
             values += [bound + sign * size for size in steps[:6] for sign in (-1, 1)] + [bound]
         values += [step * factor for step in steps[:8] for factor in (1, 2, 3, 5, 7)]
         values += [Fraction(10**15 + 1), Fraction(-(10**15) - 1)]
-        return [_number(value) for value in values if abs(value) < HUGE]
+        return [_number(value) for value in values if abs(value.numerator) < HUGE * value.denominator]
 
     def _strings(self, writer: Conjunction, reader: Conjunction) -> Iterator[str]:
         lengths = {0, 1, 2}
