@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from schemas.documents import Document, invalid
 from schemas.formats import Problem
 from schemas.formats.field_schema import fields_to_json_schema
-from schemas.models import Schema, SchemaReference, SchemaVersion
+from schemas.models import Schema, SchemaReference, SchemaState, SchemaVersion
 
 MAX_DEPTH = 8
 MAX_RESOLVED = 200
@@ -25,7 +25,7 @@ def resolve_references(document: Document) -> dict[Reference, SchemaVersion]:
     A version can only refer to versions that exist already, so a cycle cannot come about.
 
     Raises:
-        SchemaInvalid: one does not exist, cannot be used from JSON Schema, or the chain is too long.
+        SchemaInvalid: one does not exist, is blocked, cannot be used from JSON Schema, or the chain is too long.
     """
     targets: dict[Reference, SchemaVersion] = {}
     problems = []
@@ -33,6 +33,8 @@ def resolve_references(document: Document) -> dict[Reference, SchemaVersion]:
         target = _find(name, version)
         if target is None:
             problems.append(_problem(name, version, "is not registered here"))
+        elif target.schema.state == SchemaState.BLOCKED:
+            problems.append(_problem(name, version, "is blocked by an operator"))
         elif target.format == "avro":
             problems.append(_problem(name, version, "is an Avro schema, which no $ref can use"))
         else:
@@ -100,7 +102,10 @@ def _find(name: str, version: str) -> SchemaVersion | None:
     found = schema.versions.filter(named, generation=schema.generation)
     if schema.versions_need_approval:
         found = found.filter(approved_at__isnull=False)
-    return min(found, key=lambda candidate: str(candidate.number) != version, default=None)
+    target = min(found, key=lambda candidate: str(candidate.number) != version, default=None)
+    if target is not None:
+        target.schema = schema
+    return target
 
 
 def _chain_problems(targets: Mapping[Reference, SchemaVersion]) -> list[Problem]:

@@ -94,16 +94,19 @@ def judge(
     mode = mode or schema.compatibility
     versions = list(against) if against is not None else _versions_for(schema, mode)
     new = _Side(document.format, document.content, resources_of(resolve_references(document)))
+    return _judge(versions, new, mode, policy or settings.DATAFOLD_COMPATIBILITY_POLICY)
+
+
+def compare_versions(old: SchemaVersion, new: SchemaVersion, *, mode: str = "FULL") -> Verdict:
+    """The report on two registered versions, for the diff page. Raises as `judge`."""
+    return _judge([old], _side_of(new), mode, settings.DATAFOLD_COMPATIBILITY_POLICY)
+
+
+def _judge(versions: Sequence[SchemaVersion], new: _Side, mode: str, policy: str) -> Verdict:
     try:
         reports = [
             _numbered(
-                _check_pair(
-                    _Side(version.format, version.content, resources_for(version)),
-                    new,
-                    cast(Mode, mode),
-                    cast(Policy, policy or settings.DATAFOLD_COMPATIBILITY_POLICY),
-                ),
-                version.number,
+                _check_pair(_side_of(version), new, cast(Mode, mode), cast(Policy, policy)), version.number
             )
             for version in versions
         ]
@@ -111,18 +114,11 @@ def judge(
         raise SchemaTooComplex(error.message, **error.details) from error
     except CompatibilityError as error:
         raise SchemaInvalid(error.message, **{"problems": [], **error.details}) from error
-    return Verdict(
-        _merged(reports, cast(Mode, mode), policy or settings.DATAFOLD_COMPATIBILITY_POLICY),
-        tuple(version.number for version in versions),
-    )
+    return Verdict(_merged(reports, cast(Mode, mode), policy), tuple(version.number for version in versions))
 
 
-def compare_versions(old: SchemaVersion, new: SchemaVersion, *, mode: str = "FULL") -> Verdict:
-    """The report on two registered versions, for the diff page. Raises as `judge`."""
-    document = Document(
-        new.format, new.content, bytes(new.canonical), new.fingerprint, new.digest, references=()
-    )
-    return judge(new.schema, document, mode=mode, against=[old])
+def _side_of(version: SchemaVersion) -> _Side:
+    return _Side(version.format, version.content, resources_for(version))
 
 
 def _versions_for(schema: Schema, mode: str) -> list[SchemaVersion]:

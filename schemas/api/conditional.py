@@ -18,10 +18,13 @@ from schemas.reading import Rendered
 YEAR = 365 * 86_400
 
 
-def answer_version(request: Request, rendered: Rendered) -> HttpResponse:
+def answer_version(request: Request, rendered: Rendered, *, may_change: bool = False) -> HttpResponse:
     """200 with the version in the envelope, or 304 if the caller has it.
 
     The tag is weak: time and request id in the envelope differ from answer to answer.
+
+    Args:
+        may_change: another version may stand at this address the next moment.
     """
     etag = "W/" + quote_etag(rendered.tag)
     meta = json.dumps(base_meta(), separators=(",", ":")).encode()
@@ -31,7 +34,7 @@ def answer_version(request: Request, rendered: Rendered) -> HttpResponse:
     answer = get_conditional_response(django_request, etag=etag, response=response)
     answer = answer if isinstance(answer, HttpResponse) else response
     answer["ETag"] = etag
-    answer["Cache-Control"] = cache_control(rendered)
+    answer["Cache-Control"] = cache_control(rendered, may_change=may_change)
     return answer
 
 
@@ -46,7 +49,7 @@ def conditional(request: Request, response: Response) -> HttpResponse:
     return answer
 
 
-def cache_control(rendered: Rendered) -> str:
+def cache_control(rendered: Rendered, *, may_change: bool = False) -> str:
     """An answer to a signed request is for its signer alone; without signatures it is for all.
 
     What waits for approval may be approved the next moment, so it is not kept.
@@ -54,4 +57,4 @@ def cache_control(rendered: Rendered) -> str:
     if not rendered.served:
         return "no-store"
     who = "private" if settings.DATAFOLD_ENABLE_AUTH and settings.DATAFOLD_REQUIRE_AUTH else "public"
-    return f"{who}, max-age={YEAR}, immutable"
+    return f"{who}, no-cache" if may_change else f"{who}, max-age={YEAR}, immutable"

@@ -14,7 +14,7 @@ from keys.verification import VerifiedSignature
 from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
 from project.api.permissions import IsSignedOrReading
-from schemas import access, registry
+from schemas import access, registry, usage
 from schemas.api.conditional import conditional
 from schemas.api.filters import LIST_PARAMETERS, list_schemas
 from schemas.api.serializers import (
@@ -59,6 +59,11 @@ def author_from(request: Request) -> Author | None:
     if isinstance(request.auth, VerifiedSignature):
         return author_of(request.auth, received_at=timezone.now())
     return None
+
+
+def signer_of(request: Request) -> int | None:
+    """Primary key of the client that signed."""
+    return request.auth.client.pk if isinstance(request.auth, VerifiedSignature) else None
 
 
 def name_of(author: Author | None) -> str | None:
@@ -114,7 +119,10 @@ class SchemaDetailView(SchemaView):
     def get(self, request: Request, name: str) -> HttpResponse:
         schema = access.find_schema(name)
         access.check_not_blocked(schema)
-        return conditional(request, ApiResponse(schema_data(schema, access.latest_version(schema))))
+        version = access.latest_version(schema)
+        if version is not None:
+            usage.count_read(version.pk, signer_of(request))
+        return conditional(request, ApiResponse(schema_data(schema, version)))
 
     @extend_schema(
         tags=["schemas"],

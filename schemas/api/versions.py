@@ -14,9 +14,9 @@ from keys.verification import VerifiedSignature
 from project.api.envelope import ApiResponse
 from project.api.openapi import PAGE, enveloped
 from project.api.pagination import EnvelopeCursorPagination
-from schemas import access, reading, registry
+from schemas import access, reading, registry, usage
 from schemas.api.conditional import answer_version
-from schemas.api.schemas import SIGNED_ERRORS, WRITE_ERRORS, SchemaView, author_from, name_of
+from schemas.api.schemas import SIGNED_ERRORS, WRITE_ERRORS, SchemaView, author_from, name_of, signer_of
 from schemas.api.serializers import AddVersionSerializer, ReceiptSerializer, VersionSerializer
 from schemas.documents import read_document
 from schemas.errors import SchemaNotFound
@@ -138,15 +138,19 @@ class LatestVersionView(SchemaView):
     @extend_schema(
         tags=["schemas"],
         summary="The newest version",
-        responses=enveloped(VersionSerializer, errors=READ_ERRORS),
+        description="Ask with If-None-Match to learn cheaply whether there is a newer one.",
+        parameters=[FORMAT_PARAMETER],
+        responses=enveloped(VersionSerializer, errors=[*READ_ERRORS, "CONVERSION_IMPOSSIBLE"]),
     )
-    def get(self, request: Request, name: str) -> ApiResponse:
+    def get(self, request: Request, name: str) -> HttpResponse:
         schema = access.find_schema(name)
         access.check_not_blocked(schema)
         version = access.latest_version(schema)
         if version is None:
             raise SchemaNotFound(f"No version of the schema {name} is approved yet. Ask the operators.")
-        return ApiResponse(version_data(version))
+        rendered = reading.render(version, request.query_params.get("format", ""))
+        usage.count_read(version.pk, signer_of(request))
+        return answer_version(request, rendered, may_change=True)
 
 
 class ReceiptView(SchemaView):

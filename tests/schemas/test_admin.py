@@ -89,6 +89,16 @@ def test_two_versions_stand_side_by_side_with_the_report(
     assert "df-added" in page
     assert auditor.get(f"{link}?old=2&new=1").status_code == 200
     assert auditor.get(f"{link}?old=x&new=99").status_code == 200
+    for number in (1, 2):
+        properties = {"event": {"$ref": "datafold:events/1"}, "n": {"type": "string", "maxLength": number}}
+        body = {"format": "jsonschema", "content": {"properties": properties}}
+        if number == 1:
+            make("referring", **body)
+        else:
+            owner.call("POST", "/api/v1/schemas/referring/versions", body)
+    link = reverse("admin:schemas_schema_diff", args=[Schema.objects.get(name="referring").pk])
+    page = auditor.get(link).content.decode()
+    assert "LENGTH_WIDENED" in page or "LENGTH_NARROWED" in page
     make("single")
     assert (
         auditor.get(

@@ -169,6 +169,30 @@ def test_who_reads_is_counted_without_a_write_per_request(
     assert refused.json()["error"]["code"] == "SCHEMA_FORBIDDEN"
 
 
+def test_the_newest_version_is_converted_asked_for_by_its_tag_and_counted(
+    owner: SignedClient, stranger: SignedClient, make: Make
+) -> None:
+    make("events")
+    latest = "/api/v1/schemas/events/versions/latest"
+    first = stranger.call("GET", latest)
+    assert first["Cache-Control"] == "private, no-cache"
+    headers = {"If-None-Match": first["ETag"]}
+    assert stranger.call("GET", latest, headers=headers).status_code == 304
+    assert "interface" in stranger.call("GET", f"{latest}?format=typescript").json()["data"]["content"]
+    refused = stranger.call("GET", f"{latest}?format=cobol")
+    assert refused.json()["error"]["code"] == "CONVERSION_IMPOSSIBLE"
+    owner.call("POST", "/api/v1/schemas/events/versions", {"fields": WITH_NOTE})
+    assert stranger.call("GET", latest, headers=headers).json()["data"]["number"] == 2
+    owner.call("GET", "/api/v1/schemas/events")
+    flush_schema_reads(timezone.now())
+    readers = owner.call("GET", "/api/v1/schemas/events/readers").json()["data"]
+    assert sorted((row["client_id"], row["number"], row["reads"]) for row in readers) == [
+        ("owner", 2, 1),
+        ("stranger", 1, 3),
+        ("stranger", 2, 1),
+    ]
+
+
 def test_a_document_is_checked_against_the_versions_in_use(
     owner: SignedClient, stranger: SignedClient, make: Make
 ) -> None:

@@ -122,6 +122,17 @@ def test_a_reference_to_what_is_not_there_is_refused(owner: SignedClient, make: 
     assert not Schema.objects.filter(name="new").exists()
 
 
+def test_what_is_blocked_takes_no_new_references(owner: SignedClient, make: Make) -> None:
+    make("leaf", format="jsonschema", content={"type": "string"})
+    make("before", format="jsonschema", content={"$ref": "datafold:leaf/1"})
+    decisions.block(Schema.objects.get(name="leaf"), actor=SYSTEM, reason="It is wrong.")
+    body = {"name": "after", "format": "jsonschema", "content": {"$ref": "datafold:leaf/1"}}
+    answer = owner.call("POST", "/api/v1/schemas", body)
+    assert "blocked" in answer.json()["error"]["details"]["problems"][0]["message"]
+    validated = owner.call("POST", "/api/v1/schemas/before/versions/1/validate", {"document": 7})
+    assert validated.json()["data"]["valid"] is False
+
+
 def test_chains_of_references_are_bounded(owner: SignedClient, make: Make) -> None:
     make("link-0", format="jsonschema", content={"type": "string"})
     for number in range(1, 20):
