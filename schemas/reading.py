@@ -20,6 +20,7 @@ from schemas.errors import ConversionImpossible
 from schemas.formats import FormatError
 from schemas.formats.convert import TARGETS, convert
 from schemas.models import SchemaVersion
+from schemas.references import resources_for
 from schemas.representation import version_data
 from schemas.usage import count_read
 
@@ -107,7 +108,8 @@ def render(version: SchemaVersion, target: str) -> Rendered:
     data = version_data(version)
     if target:
         try:
-            converted = convert(version.format, version.content, target)
+            resources = resources_for(version)
+            converted = convert(version.format, version.content, target, resources=resources)
         except FormatError as error:
             raise ConversionImpossible(
                 error.message, own_format=version.format, formats=list(TARGETS)

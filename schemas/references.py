@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import F, Q
 
 from schemas.documents import Document, invalid
-from schemas.formats import Problem
+from schemas.formats import FormatError, Problem
 from schemas.formats.field_schema import fields_to_json_schema
+from schemas.formats.json_schema_compile import compiled_json_schema
 from schemas.models import Schema, SchemaReference, SchemaState, SchemaVersion
 
 MAX_DEPTH = 8
@@ -40,7 +41,7 @@ def resolve_references(document: Document) -> dict[Reference, SchemaVersion]:
         else:
             targets[name, version] = target
     if not problems and targets:
-        problems = _chain_problems(targets)
+        problems = _chain_problems(targets) or _problems_together(document, targets)
     if problems:
         raise invalid(document.format, problems)
     return targets
@@ -130,6 +131,19 @@ def _chain_problems(targets: Mapping[Reference, SchemaVersion]) -> list[Problem]
             return []
         level = following
     return [Problem("REFERENCES_TOO_DEEP", "", f"References lead over {MAX_DEPTH} schemas in a row.")]
+
+
+def _problems_together(document: Document, targets: Mapping[Reference, SchemaVersion]) -> list[Problem]:
+    """A part of a schema that it does not have, or more checks of one value than are bearable."""
+    try:
+        compiled_json_schema(document.content, resources_of(targets))
+    except FormatError as error:
+        return [
+            Problem(
+                "REFERENCE_UNRESOLVED" if error.code == "SCHEMA_INVALID" else error.code, "", error.message
+            )
+        ]
+    return []
 
 
 def _rows(sources: Iterable[SchemaVersion]) -> Iterable[SchemaReference]:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from schemas.formats.bundle import bundled
 from schemas.formats.convert_avro import avro_to_json_schema, json_schema_to_avro
 from schemas.formats.convert_code import json_schema_to_python, json_schema_to_typescript
 from schemas.formats.convert_fields import json_schema_to_fields
 from schemas.formats.convert_loss import Loss
 from schemas.formats.field_schema import fields_to_json_schema
+from schemas.formats.json_schema_size import Resources
 from schemas.formats.problems import FormatError
 
 TARGETS: Final = ("jsonschema", "avro", "fields", "typescript", "python")
@@ -27,8 +29,17 @@ class Conversion:
     lost: list[Loss] = field(default_factory=list)
 
 
-def convert(format: str, content: Any, target: str) -> Conversion:  # noqa: A002
+def convert(
+    format: str,  # noqa: A002
+    content: Any,
+    target: str,
+    *,
+    resources: Resources | None = None,
+) -> Conversion:
     """The sound document `content` of `format` as `target`, one of `TARGETS`.
+
+    `resources` holds every registered schema that it refers to; they are written out in it, and pointers
+    of losses lead into the whole, where they stand in `$defs`.
 
     Raises `FormatError`: `CONVERSION_UNKNOWN` for a target that does not exist,
     `CONVERSION_IMPOSSIBLE` where the target cannot say it at all (such as a list as `fields`).
@@ -38,7 +49,7 @@ def convert(format: str, content: Any, target: str) -> Conversion:  # noqa: A002
     if target == format:
         return Conversion(content)
     lost: list[Loss] = []
-    schema = _as_json_schema(format, content, lost)
+    schema = bundled(_as_json_schema(format, content, lost), resources or {})
     if target == "jsonschema":
         return Conversion(schema, lost)
     try:

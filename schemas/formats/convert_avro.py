@@ -16,7 +16,7 @@ PLAIN: Final[dict[str, dict[str, Any]]] = {
     "float": {"type": "number"},
     "double": {"type": "number"},
     "string": {"type": "string"},
-    "bytes": {"type": "string", "pattern": "^[\\x{0000}-\\x{00ff}]*$"},
+    "bytes": {"type": "string", "pattern": "^[\\u0000-\\u00ff]*$"},
 }
 LOGICAL: Final = {
     ("string", "date-time"): {"type": "long", "logicalType": "timestamp-millis"},
@@ -36,6 +36,9 @@ KEPT: Final = frozenset(
         "additionalProperties",
     }
 )
+
+BESIDE: Final = frozenset({"type", "description", "default"})
+"""What says nothing more beside a reference or alternatives."""
 
 
 def avro_to_json_schema(content: Any, lost: list[Loss]) -> Any:
@@ -111,9 +114,11 @@ class _ToAvro:
         if not isinstance(schema, dict):
             return self.anything(pointer)
         if isinstance(schema.get("$ref"), str):
+            self.source.lose_keywords(schema, pointer, BESIDE | {"$ref"}, "avro")
             return self.reference(schema, pointer, above)
         for key in ("anyOf", "oneOf"):
             if key in schema:
+                self.source.lose_keywords(schema, pointer, BESIDE | {key}, "avro")
                 branches = schema[key]
                 made = [
                     self.node(b, step(pointer, key, i), f"{name}{i + 1}", above)

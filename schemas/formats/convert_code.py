@@ -16,7 +16,6 @@ KEPT: Final = frozenset(
         "properties",
         "required",
         "items",
-        "prefixItems",
         "enum",
         "const",
         "anyOf",
@@ -28,6 +27,7 @@ KEPT: Final = frozenset(
         "additionalProperties",
     }
 )
+COMBINING: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 TYPESCRIPT: Final = {
     "null": "null",
     "boolean": "boolean",
@@ -58,6 +58,11 @@ def json_schema_to_python(root: Any, lost: list[Loss]) -> str:
     return _Python(Source(root, lost)).module()
 
 
+def is_plain_object(schema: Any) -> bool:
+    """Whether its properties are all that it says."""
+    return isinstance(schema, dict) and bool(schema.get("properties")) and COMBINING.isdisjoint(schema)
+
+
 class _Code:
     language = ""
     simple: dict[str, str] = {}
@@ -81,19 +86,13 @@ class _Code:
     def type(self, schema: Any, pointer: str, name: str) -> str:
         if not isinstance(schema, dict):
             return self.anything
-        self.source.lose_keywords(schema, pointer, KEPT, self.language)
-        if isinstance(schema.get("$ref"), str):
-            return self.reference(schema, pointer)
+        self.lose(schema, pointer)
+        if not COMBINING.isdisjoint(schema):
+            return self.combined(schema, pointer, name)
         if "const" in schema:
             return self.values([schema["const"]])
         if "enum" in schema:
             return self.values(schema["enum"])
-        for key in ("anyOf", "oneOf"):
-            if key in schema:
-                made = [
-                    self.type(b, step(pointer, key, i), f"{name}{i + 1}") for i, b in enumerate(schema[key])
-                ]
-                return self.either(made)
         types = schema.get("type", "object" if "properties" in schema else None)
         if isinstance(types, list):
             return self.either([self.type({**schema, "type": entry}, pointer, name) for entry in types])
@@ -102,6 +101,26 @@ class _Code:
         if types == "object":
             return self.object(schema, pointer, name)
         return self.simple.get(types, self.anything) if isinstance(types, str) else self.anything
+
+    def combined(self, schema: dict[str, Any], pointer: str, name: str) -> str:
+        """What all of the keywords say that combine other schemas, and the schema's own beside them."""
+        made = [self.reference(schema, pointer)] if isinstance(schema.get("$ref"), str) else []
+        for key in ("allOf", "anyOf", "oneOf"):
+            branches = [
+                self.type(branch, step(pointer, key, index), f"{name}{index + 1}")
+                for index, branch in enumerate(schema.get(key, ()))
+            ]
+            if branches:
+                made += branches if key == "allOf" else [self.either(branches)]
+        own = {key: value for key, value in schema.items() if key not in COMBINING}
+        if not ("$ref" in schema and self.source.is_draft_7):
+            made.append(self.type(own, pointer, f"{name}Own" if "properties" in own else name))
+        telling = [part for part in dict.fromkeys(made) if part not in (self.anything, self.simple["object"])]
+        return self.both(telling, pointer) if telling else made[0]
+
+    def both(self, made: list[str], pointer: str) -> str:
+        """What fits all the types of `made`, which has at least one."""
+        raise NotImplementedError
 
     def reference(self, schema: dict[str, Any], pointer: str) -> str:
         target = self.source.target_of(schema)
@@ -133,6 +152,12 @@ class _Code:
     def header(self) -> str:
         raise NotImplementedError
 
+    def lose(self, schema: dict[str, Any], pointer: str) -> None:
+        self.source.lose_keywords(schema, pointer, KEPT, self.language)
+        for key in schema.get("required", ()):
+            if key not in schema.get("properties", {}):
+                self.source.lose(step(pointer, "required"), f"{key!r} is required but not described here.")
+
     def declaration(self, name: str, schema: Any, pointer: str) -> str:
         raise NotImplementedError
 
@@ -158,9 +183,9 @@ class _TypeScript(_Code):
         return ""
 
     def declaration(self, name: str, schema: Any, pointer: str) -> str:
-        if not isinstance(schema, dict) or not schema.get("properties"):
+        if not is_plain_object(schema):
             return f"export type {name} = {self.type(schema, pointer, name)};"
-        self.source.lose_keywords(schema, pointer, KEPT, self.language)
+        self.lose(schema, pointer)
         lines = [f"export interface {name} {{"]
         for key, entry in schema["properties"].items():
             if isinstance(entry, dict) and isinstance(entry.get("description"), str):
@@ -168,7 +193,10 @@ class _TypeScript(_Code):
             mark = "" if key in schema.get("required", ()) else "?"
             made = self.type(entry, step(pointer, "properties", key), f"{name}{type_name(key)}")
             lines.append(f"  {json.dumps(key)}{mark}: {made};")
-        if schema.get("additionalProperties", True) is not False:
+        additional = schema.get("additionalProperties", True)
+        if isinstance(additional, dict):
+            self.source.lose(step(pointer, "additionalProperties"), "Further properties have no type.")
+        if additional is not False:
             lines.append("  [key: string]: unknown;")
         return "\n".join([*lines, "}"])
 
@@ -176,6 +204,9 @@ class _TypeScript(_Code):
         return self.either(
             [json.dumps(v) if not isinstance(v, dict | list) else self.anything for v in values]
         )
+
+    def both(self, made: list[str], pointer: str) -> str:
+        return " & ".join(f"({part})" if "|" in part else part for part in made) if made[1:] else made[0]
 
     def array(self, inner: str) -> str:
         return f"Array<{inner}>"
@@ -193,9 +224,9 @@ class _Python(_Code):
         return "from typing import Any, Literal, NotRequired, TypeAlias, TypedDict\n\n"
 
     def declaration(self, name: str, schema: Any, pointer: str) -> str:
-        if not isinstance(schema, dict) or not schema.get("properties"):
+        if not is_plain_object(schema):
             return f"{name}: TypeAlias = {self.quoted_type(self.type(schema, pointer, name))}"
-        self.source.lose_keywords(schema, pointer, KEPT, self.language)
+        self.lose(schema, pointer)
         lines = [f"{name} = TypedDict(", f"    {name!r},", "    {"]
         for key, entry in schema["properties"].items():
             if isinstance(entry, dict) and isinstance(entry.get("description"), str):
@@ -215,6 +246,12 @@ class _Python(_Code):
         if any(isinstance(value, dict | list | float) for value in values):
             return self.anything
         return f"Literal[{', '.join(repr(value) for value in values)}]" if values else self.anything
+
+    def both(self, made: list[str], pointer: str) -> str:
+        if made[1:]:
+            self.source.lose(pointer, f"Python has no type for all of {', '.join(made)} at once.")
+            return self.anything
+        return made[0]
 
     def array(self, inner: str) -> str:
         return f"list[{inner}]"

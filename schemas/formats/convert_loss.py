@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.formats.json_schema_walk import anchors_of, resolve_local
+from schemas.formats.json_schema_walk import DRAFT_7, anchors_of, dialect_of, resolve_local
 from schemas.formats.limits import MAX_NODES
 from schemas.formats.problems import FormatError, step
 
@@ -32,6 +32,7 @@ class Source:
         self.root = root
         self.lost = lost
         self._seen = set(lost)
+        self.is_draft_7 = dialect_of(root) == DRAFT_7
         self._anchors = anchors_of(root)
         self._left = MAX_NODES
 

@@ -186,10 +186,22 @@ def _check_progress(content: Any, problems: ProblemList) -> None:
         problems.add("SCHEMA_TOO_COMPLEX", "", message)
 
 
+def _leading_to_wholes(value: Any) -> Any:
+    """A copy in which references to registered schemas lead to no part of them: these are not known here."""
+    if isinstance(value, list):
+        return [_leading_to_wholes(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _leading_to_wholes(entry) for key, entry in value.items()}
+    if isinstance(value.get("$ref"), str) and parse_reference(value["$ref"]):
+        made["$ref"] = value["$ref"].partition("#")[0]
+    return made
+
+
 def _check_compiles(content: Any, problems: ProblemList) -> None:
     """The last word: what the walk above cannot see, such as a `$ref` into an unknown keyword."""
     stand_ins = dict.fromkeys(references(content), True)
     try:
-        compiled_json_schema(content, stand_ins)
+        compiled_json_schema(_leading_to_wholes(content) if stand_ins else content, stand_ins)
     except FormatError as error:
         problems.add("KEYWORD_INVALID", "", error.message)

@@ -1,5 +1,6 @@
 """Conversions and the validation of data."""
 
+import re
 import time
 from typing import Any
 
@@ -55,6 +56,15 @@ def test_a_name_cannot_break_out_of_generated_code() -> None:
     exec(convert("fields", hostile, "python").content, namespace)
     assert set(namespace["Document"].__annotations__) == {entry["name"] for entry in hostile}
     assert '"\\"; process.exit() //"?: string;' in convert("fields", hostile, "typescript").content
+
+
+def test_the_pattern_of_bytes_is_one_that_other_engines_read() -> None:
+    schema = convert("avro", {"type": "fixed", "name": "F", "size": 2}, "jsonschema").content
+    pattern = schema["$defs"]["F"]["pattern"]
+    assert re.fullmatch(pattern, "\u00ff\n\u0000")
+    assert not re.fullmatch(pattern, "\u0100")
+    validator = validator_for("jsonschema", schema)
+    assert [validator.is_valid(text) for text in ("\u00ff\u0000", "\u00ff\u0100")] == [True, False]
 
 
 def test_what_cannot_be_converted_is_refused() -> None:

@@ -56,3 +56,61 @@ def test_references_that_multiply_are_refused(owner: SignedClient, make: Make) -
     for name in ("events", "itself"):
         refused = owner.call("GET", f"/api/v1/schemas/{name}/versions/1?format=fields")
         assert refused.json()["error"]["code"] == "CONVERSION_IMPOSSIBLE"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("typescript", ['home"?: Address;', "interface Address", '"city"?: City;', "type City = string;"]),
+        ("python", ["NotRequired[Address]", "Address = TypedDict", "City: TypeAlias = 'str'"]),
+        ("avro", ["'name': 'Address'", "'name': 'city', 'type': ['null', 'string']"]),
+        ("fields", ["'name': 'home', 'type': 'object'", "'name': 'city', 'type': 'string'"]),
+    ],
+)
+def test_what_a_version_refers_to_is_converted_with_it(
+    owner: SignedClient, make: Make, target: str, words: list[str]
+) -> None:
+    city = {"type": "string", "maxLength": 80}
+    address = {
+        "type": "object",
+        "properties": {"city": {"$ref": "#/$defs/City"}, "old": {"$ref": "#"}, "more": {"$ref": "#city"}},
+        "additionalProperties": False,
+        "$defs": {"City": {**city, "$anchor": "city"}},
+    }
+    if target == "fields":
+        del address["properties"]["old"]  # type: ignore[attr-defined]
+    make("address", format="jsonschema", content=address)
+    person = {
+        "properties": {
+            "home": {"$ref": "datafold:address/1"},
+            "c": {"$ref": "datafold:address/1#/$defs/City"},
+            "d": {"$ref": "datafold:address/1#city"},
+        }
+    }
+    make("events", format="jsonschema", content={"type": "object", "additionalProperties": False, **person})
+    data = owner.call("GET", f"{VERSION}?format={target}").json()["data"]
+    for word in words:
+        assert word in str(data["content"]), data
+    assert not [loss for loss in data["losses"] if "$ref" in loss["pointer"]]
+
+
+@pytest.mark.parametrize("target", ["typescript", "python", "avro", "fields"])
+def test_nothing_is_lost_in_silence(owner: SignedClient, make: Make, target: str) -> None:
+    properties = {
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
+        "union": {
+            "properties": {"x": {"type": "string"}},
+            "anyOf": [{"required": ["x"]}, {"required": ["y"]}],
+        },
+        "all": {
+            "allOf": [{"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}]
+        },
+        "map": {"properties": {"x": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
+    }
+    make("events", format="jsonschema", content={"type": "object", "properties": properties})
+    data = owner.call("GET", f"{VERSION}?format={target}").json()["data"]
+    lost = {loss["pointer"].split("/")[2] for loss in data["losses"] if loss["pointer"].count("/") >= 2}
+    kept = {"all"} if target == "typescript" else set()
+    assert lost | kept >= properties.keys(), data
+    if target == "typescript":
+        assert "DocumentAll1 & DocumentAll2" in data["content"]

@@ -108,7 +108,14 @@ def test_references_resolve_in_the_registry(owner: SignedClient, make: Make) -> 
 
 @pytest.mark.parametrize(
     "reference",
-    ["datafold:nothing/1", "datafold:leaf/2", "datafold:leaf/9.9", "datafold:new/1", "datafold:avro/1"],
+    [
+        "datafold:nothing/1",
+        "datafold:leaf/2",
+        "datafold:leaf/9.9",
+        "datafold:leaf/1#/$defs/nothing",
+        "datafold:new/1",
+        "datafold:avro/1",
+    ],
 )
 def test_a_reference_to_what_is_not_there_is_refused(owner: SignedClient, make: Make, reference: str) -> None:
     make("leaf", format="jsonschema", content={"type": "string"})
@@ -120,6 +127,19 @@ def test_a_reference_to_what_is_not_there_is_refused(owner: SignedClient, make: 
     assert code(answer) == "SCHEMA_INVALID"
     assert answer.json()["error"]["details"]["problems"][0]["code"] == "REFERENCE_UNRESOLVED"
     assert not Schema.objects.filter(name="new").exists()
+
+
+def test_a_part_of_a_schema_is_referred_to(owner: SignedClient, make: Make) -> None:
+    make("parts", format="jsonschema", content={"$defs": {"code": {"$anchor": "c", "maxLength": 2}}})
+    for number, fragment in enumerate(("/$defs/code", "c")):
+        name = f"user-{number}"
+        make(name, format="jsonschema", content={"items": {"$ref": f"datafold:parts/1#{fragment}"}})
+        sent = {"document": ["ab", "abc"]}
+        answer = owner.call("POST", f"/api/v1/schemas/{name}/versions/1/validate", sent)
+        assert [problem["pointer"] for problem in answer.json()["data"]["problems"]] == ["/1"]
+        tried = {"format": "jsonschema", "content": {"items": {"maxLength": 1}}}
+        report = owner.call("POST", f"/api/v1/schemas/{name}/compatibility", tried).json()["data"]
+        assert (report["compatible"], report["witness"]) == (False, "verified")
 
 
 def test_what_is_blocked_takes_no_new_references(owner: SignedClient, make: Make) -> None:
