@@ -70,7 +70,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         **medians,
         **ratios,
-        "unit": "microseconds a request",
+        "unit": "microseconds a request, median",
         "caches": "directory on (warm), emptied before each request (cold); memo of signatures on, never hit",
     }
 
@@ -137,19 +137,19 @@ def database(url: str) -> Iterator[None]:
 
 
 def one_round(signer: Any, count: int, *, cold: bool) -> float:
-    """Microseconds for each of `count` fresh requests, verified one after the other."""
+    """The median microseconds of `count` fresh requests, verified one after the other."""
     from keys.directory import directory
     from keys.verification import verify_request
 
     requests = [http_request(signer) for _ in range(count)]
-    spent = 0.0
+    spent = []
     for request in requests:
         if cold:
             directory().clear()
         started = time.perf_counter()
         verify_request(request)
-        spent += time.perf_counter() - started
-    return spent / count * 1e6
+        spent.append(time.perf_counter() - started)
+    return statistics.median(spent) * 1e6
 
 
 def http_request(signer: Any) -> Any:

@@ -29,6 +29,8 @@ from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # a compile
 from keys.httpsig import PROFILES, PublicKey, Request, content_digest, load_public_key, verify
 from keys.httpsig import signatures as engine_signatures
 
+Timings = dict[str, list[float]]
+
 KEYID = "benchmark"
 AUTHORITY = "api.example.com"
 _CALLS_PER_ROUND = 50
@@ -88,7 +90,7 @@ def measure(rounds: int) -> dict[str, Any]:
             for name, each in timings.items()
         },
         "microseconds": {
-            name: {contender: round(value, 2) for contender, value in each.items()}
+            name: {contender: round(statistics.median(values), 2) for contender, values in each.items()}
             for name, each in timings.items()
         },
         "caches": {
@@ -181,22 +183,23 @@ def _peer(case: Case, private_key: Ed25519PrivateKey) -> Callable[[], Any]:
     return lambda: verifier.verify(message, max_age=age, expect_tag="datafold", body=body)
 
 
-def _interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median microseconds per call for each contender, measured in turns."""
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
+def _interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> Timings:
+    """Microseconds per call for each contender, round by round, measured in turns."""
+    samples: Timings = {name: [] for name in contenders}
     for number in range(rounds + 2):
         for name, call in contenders.items():
-            started = time.perf_counter()
+            started = time.thread_time()
             for _ in range(_CALLS_PER_ROUND):
                 call()
-            elapsed = time.perf_counter() - started
+            elapsed = time.thread_time() - started
             if number >= 2:  # the first two rounds warm up
                 samples[name].append(elapsed / _CALLS_PER_ROUND * 1e6)
-    return {name: statistics.median(each) for name, each in samples.items()}
+    return samples
 
 
-def _ratio(timings: dict[str, float], above: str, below: str) -> float:
-    return round(timings[above] / timings[below], 3)
+def _ratio(timings: Timings, above: str, below: str) -> float:
+    pairs = zip(timings[above], timings[below], strict=True)
+    return round(statistics.median(numerator / denominator for numerator, denominator in pairs), 3)
 
 
 def _table(report: dict[str, Any]) -> str:
