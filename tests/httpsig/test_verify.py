@@ -279,6 +279,13 @@ def test_a_component_that_cannot_be_resolved_is_refused_by_name(
     assert error.details["component"] == component
 
 
+def test_a_parameter_that_comes_twice_is_not_covered_by_name() -> None:
+    named = ["@method", "@target-uri", '"@query-param";name="a"']
+    check(signed(make_request(raw_target="/x?a=1&b=2"), components=named))
+    twice = signed(make_request(raw_target="/x?a=1&b=2"), components=named)
+    assert isinstance(refused(changed(twice, raw_target="/x?a=1&a=2")), ComponentUnknown)
+
+
 @pytest.mark.parametrize("value", ["caf\xe9", "a\nb", "a\x00b", "a\x7f", "line\r\nx: y"])
 def test_a_covered_value_that_no_base_may_hold_is_refused(value: str) -> None:
     request = signed(

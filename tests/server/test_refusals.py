@@ -33,6 +33,12 @@ REFUSED = [
     ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "INVALID_REQUEST"),
     ("bare line feeds", "GET /some HTTP/1.1\nHost: a\n\n", 400, "INVALID_REQUEST"),
     ("a field without colon", f"GET /some HTTP/1.1\r\n{HOST}nothing\r\n\r\n", 400, "INVALID_REQUEST"),
+    (
+        "a field named as a derived component",
+        f"GET /some HTTP/1.1\r\n{HOST}@method: PUT\r\n\r\n",
+        400,
+        "INVALID_REQUEST",
+    ),
     ("two hosts", f"GET /some HTTP/1.1\r\n{HOST}{HOST}\r\n", 400, "INVALID_REQUEST"),
     (
         "length and chunks",

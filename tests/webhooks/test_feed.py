@@ -118,6 +118,7 @@ def test_owner_and_writers_hear_of_a_schema(
     last = bodies(owner)[-1]["data"]
     assert (last["schema"]["name"], last["after"]["number"]) == ("events", 2)
     assert last["actor"]["id"] == "billing"
+    assert last["request_id"] == answer.headers["X-Request-ID"]
 
 
 @pytest.mark.django_db
