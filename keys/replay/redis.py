@@ -6,9 +6,10 @@ What makes it safe:
   signature is still fresh and its nonce forgotten.
 - Redis that loses its memory must not let old signatures in. Each client's state says since when
   this memory is complete and in which run of the server. State that is missing, or of another run
-  (a restart may lose the last second, a failover more), is begun anew, now; signatures that may
-  have been accepted before that are refused as unverifiable. A connection cannot outlive a run, so
-  the run that it learnt when it was made is the run that answers.
+  (a restart may lose the last second, a failover more), is begun anew, for all clients at the moment
+  when the first of them needs it; signatures that may have been accepted before that are refused as
+  unverifiable. A connection cannot outlive a run, so the run that it learnt when it was made is the
+  run that answers.
 - Redis' clock alone says when memory begins and when a nonce is forgotten, so servers whose clocks
   are wrong, or differ, open no gap; what they would take and Redis could not vouch for is refused.
 - An eviction policy would forget nonces silently, so only `noeviction` is accepted: a full Redis
@@ -19,7 +20,15 @@ from __future__ import annotations
 
 from keys.replay.base import Outcome, Spend, Spent, too_early, unavailable
 from keys.replay.connection import RedisConnections, parse_info
-from keys.replay.scripts import ANNOUNCE, ANNOUNCE_NEW, EPOCH, RECALL, REGISTRY_EPOCH_KEY, SPEND
+from keys.replay.scripts import (
+    ANNOUNCE,
+    ANNOUNCE_NEW,
+    EPOCH,
+    MEMORY_KEY,
+    RECALL,
+    REGISTRY_EPOCH_KEY,
+    SPEND,
+)
 
 __all__ = ["USAGE_PREFIX", "RedisReplayStore", "parse_info", "unavailable"]
 
@@ -76,7 +85,7 @@ class RedisReplayStore:
         self._redis.run(ANNOUNCE_NEW, epoch, keys=_state(client_id))
 
     def recall(self, client_id: str, epoch: int) -> None:
-        self._redis.run(RECALL, epoch, keys=_state(client_id))
+        self._redis.run(RECALL, epoch, keys=(*_state(client_id), MEMORY_KEY))
 
     def answers(self) -> bool:
         """Whether Redis can be reached from this process."""

@@ -2,7 +2,8 @@
 
 A client's state is a hash: `e` its epoch ("~7" while the transaction that makes it 7 is open),
 `f` until when such a mark is believed, `b` since when the nonces of this client are all known,
-`r` the run of the Redis server for which that is true.
+`r` the run of the Redis server for which that is true. `df:memory` has `b` and `r` for all clients of
+which nothing is known: without a state no nonce can have been spent in this memory.
 
 The only clock that counts is Redis' own. The servers that ask may have wrong ones, each another: one
 that is slow must not let memory begin too early, nor take for fresh what is forgotten already.
@@ -16,6 +17,7 @@ from hashlib import sha1
 from keys.replay.base import CLOCK_MARGIN
 
 FLUX_SECONDS = 60
+MEMORY_KEY = "df:memory"
 REGISTRY_EPOCH_KEY = "df:{schemas}:epoch"  # counted up by `schemas.epoch`
 
 
@@ -93,15 +95,21 @@ return 1
     keys=1,
 )
 
-# KEYS: state. ARGV: run, epoch as the database has it.
+# KEYS: state, memory. ARGV: run, epoch as the database has it.
 # Epochs only grow, so the greater one is the newer. A mark "in flux" is left alone until it is
 # older than any transaction: then its transaction was rolled back, or died.
+# Memory begins with the first who needs it, for all: who comes later is not refused for it again.
 RECALL = Script(
     f"""
 local s = redis.call('HMGET', KEYS[1], 'e', 'b', 'r', 'f')
 local t = redis.call('TIME')
 if not s[2] or s[3] ~= ARGV[1] then
-  redis.call('HSET', KEYS[1], 'r', ARGV[1], 'b', string.format('%.3f', t[1] + t[2] / 1000000 + {CLOCK_MARGIN}))
+  local m = redis.call('HMGET', KEYS[2], 'b', 'r')
+  if not m[1] or m[2] ~= ARGV[1] then
+    m[1] = string.format('%.3f', t[1] + t[2] / 1000000 + {CLOCK_MARGIN})
+    redis.call('HSET', KEYS[2], 'r', ARGV[1], 'b', m[1])
+  end
+  redis.call('HSET', KEYS[1], 'r', ARGV[1], 'b', m[1])
 end
 local e = s[1]
 local flux = e and string.sub(e, 1, 1) == '~'
@@ -111,7 +119,7 @@ if not e or (flux and tonumber(s[4] or '0') <= tonumber(t[1]))
 end
 return 1
 """,
-    keys=1,
+    keys=2,
 )
 
 # KEYS: state. ARGV: run. Answers the epoch, or "" where nothing is known.

@@ -15,6 +15,7 @@ from keys.replay.redis import RedisReplayStore
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
 
 STATE = "df:st:{client}"
+MEMORY = "df:memory"
 
 
 def spend(store: RedisReplayStore, **changes: object) -> Spent:
@@ -141,18 +142,46 @@ def test_memory_that_was_flushed_begins_anew(store: RedisReplayStore, redis_serv
     assert spend(store, nonce="new").outcome is Outcome.FRESH
 
 
+def test_who_comes_long_after_memory_began_is_served_at_once(
+    store: RedisReplayStore, redis_server: RedisServer
+) -> None:
+    """Whatever was spent since then is known, also of a client that was silent until now."""
+    redis_server.client().flushall()
+    store.recall("client", 1)
+    redis_server.client().hincrbyfloat(MEMORY, "b", -60)  # a minute passes
+    store.recall("silent", 1)
+    before = int(time.time()) - 70
+    assert spend(store, client_id="silent", nonce="before", created=before).outcome is Outcome.TOO_EARLY
+    assert spend(store, client_id="silent", nonce="since").outcome is Outcome.FRESH
+    assert spend(store, client_id="silent", nonce="since").outcome is Outcome.REPLAYED
+
+
+def test_memory_that_was_flushed_later_begins_anew_for_who_was_silent(
+    store: RedisReplayStore, redis_server: RedisServer
+) -> None:
+    store.recall("client", 1)
+    redis_server.client().hincrbyfloat(MEMORY, "b", -60)
+    redis_server.client().flushall()
+    store.recall("silent", 1)
+    assert spend(store, client_id="silent").outcome is Outcome.TOO_EARLY
+
+
 def test_nothing_spent_before_a_restart_comes_back(start_redis: Callable[..., RedisServer]) -> None:
     """Also where Redis keeps its data: the last second of it may be gone."""
     server = start_redis(keeps=True)
     store = RedisReplayStore(server.url, timeout=2)
     store.announce_new("client", 1)
     spend(store, nonce="spent-before")
+    store.recall("another", 1)
+    server.client().hincrbyfloat(MEMORY, "b", -60)
     time.sleep(1.1)  # until the file was synced
     server.restart()
     assert server.client().exists("df:st:{client}"), "this test is about a Redis that remembers"
     assert spend(store, nonce="never-spent").outcome is Outcome.UNKNOWN
     store.recall("client", 1)
     assert spend(store, nonce="spent-before").outcome is Outcome.TOO_EARLY
+    store.recall("silent", 1)
+    assert spend(store, client_id="silent").outcome is Outcome.TOO_EARLY
 
 
 def test_a_store_that_cannot_answer_lets_nothing_in(
