@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -115,6 +116,35 @@ def test_a_foreign_host_is_not_served(site: Site, signer: Signer) -> None:
 
 
 # --- Without a proxy in between --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unreachable() -> Iterator[int]:
+    """The port of a server whose network swallows what is sent to it: its queue is full, so it stays silent."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        address = server.getsockname()
+        with socket.create_connection(address), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(address)
+            yield address[1]
+
+
+def test_another_server_is_tried_where_the_network_to_one_is_cut(
+    datafold_server: DataFoldServer, unreachable: int
+) -> None:
+    if NGINX is None:
+        pytest.skip(WHY_SKIPPED)
+    servers = f"127.0.0.1:{unreachable};\n    server 127.0.0.1:{datafold_server.port}"
+    nginx = Nginx(new_folder("nginx-"), servers, free_port())
+    try:
+        answer = httpx2.post(
+            f"{nginx.origin}/api/v1/crypto/keys/register", json={}, verify=nginx.trust, trust_env=False
+        )
+    finally:
+        nginx.stop()
+    assert answer.status_code == 422, "DataFold's own refusal, and no 504 from the proxy"
 
 
 def test_forged_fields_from_a_stranger_do_nothing(datafold_server: DataFoldServer, let_in: LetIn) -> None:
