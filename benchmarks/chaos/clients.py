@@ -31,7 +31,9 @@ ANSWER_SECONDS = 12.0
 REPLAY_SHARE = 0.5
 STORM = 25
 REMEMBERED = 4000
-FAREWELLS = 10
+ASKED_AT_MOST = 15_000
+"""By each client: more than half an hour's; what it sends again comes on top."""
+FAREWELLS = 120
 AFTER_LEAVING = 6
 
 _spawn = multiprocessing.get_context("spawn")
@@ -65,6 +67,11 @@ class Signals:
         self.storms = _spawn.Value("i", 0)
         self.last_accepted = _spawn.Array("d", count, lock=False)
         self.last_failed = _spawn.Array("d", count, lock=False)
+
+    def is_over(self) -> bool:
+        """The runner said so, or it was killed."""
+        runner = multiprocessing.parent_process()
+        return self.stop.is_set() or (runner is not None and not runner.is_alive())
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,9 @@ class _Worker:
         self._storms = 0
 
     def work(self) -> None:
-        while not self._signals.stop.is_set():
+        for _ in range(ASKED_AT_MOST):
+            if self._signals.is_over():
+                break
             began = time.monotonic()
             self._ask()
             if self._signals.storms.value != self._storms:
@@ -219,7 +228,8 @@ class _Leaving:
         self._storms = 0
 
     def work(self) -> None:
-        while not self._signals.stop.wait(0.05):
+        while not self._signals.is_over():
+            time.sleep(0.05)
             if self._signals.storms.value != self._storms and self._left:
                 self._storms = self._signals.storms.value
                 self._leave(self._left.popleft())
@@ -230,6 +240,8 @@ class _Leaving:
         for _ in range(4):  # both web servers know it now
             sender.send(me, *sender.prepare(me), kind="leaver")
         for _ in range(FAREWELLS):
+            if self._signals.is_over():
+                break
             if sender.send(farewell, *sender.prepare(farewell)).accepted:
                 self._try_to_go_on(sender, me)
                 break

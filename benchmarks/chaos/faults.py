@@ -23,6 +23,7 @@ class Fault:
         hold: seconds in between.
         within: seconds after the lift by which no request may fail any more.
         settled: what must have come about, besides that everybody is served, before the next fault.
+        unfelt: no request may fail, neither while it is broken nor afterwards.
         quick: part of a quick run.
         needs_namespace: it can only be done to a server in a network namespace.
         instead_of_namespace: it stands for one that is, where there is none.
@@ -34,13 +35,19 @@ class Fault:
     hold: float = HOLD
     within: float = 60.0
     settled: Callable[[Installation], bool] = lambda site: True
+    unfelt: bool = False
     quick: bool = False
     needs_namespace: bool = False
     instead_of_namespace: bool = False
 
 
 def _kill(
-    name: str, parts: Callable[[Installation], Sequence[Part]], *, hold: float = 3.0, quick: bool = False
+    name: str,
+    parts: Callable[[Installation], Sequence[Part]],
+    *,
+    hold: float = 3.0,
+    unfelt: bool = False,
+    quick: bool = False,
 ) -> Fault:
     def kill(site: Installation) -> None:
         for part in parts(site):
@@ -50,11 +57,11 @@ def _kill(
         for part in parts(site):
             part.start(wait=False)
 
-    return Fault(name, kill, restart, hold=hold, quick=quick)
+    return Fault(name, kill, restart, hold=hold, unfelt=unfelt, quick=quick)
 
 
-def _pause(name: str, part: Callable[[Installation], Part]) -> Fault:
-    return Fault(name, lambda site: part(site).pause(), lambda site: part(site).resume())
+def _pause(name: str, part: Callable[[Installation], Part], *, unfelt: bool = False) -> Fault:
+    return Fault(name, lambda site: part(site).pause(), lambda site: part(site).resume(), unfelt=unfelt)
 
 
 def _kill_redis(site: Installation) -> None:
@@ -112,14 +119,14 @@ FAULTS = [
         lambda site: site.redis.start(wait=False),
         hold=2.0,
     ),
-    _kill("worker killed", lambda site: site.workers[:1], quick=True),
-    _kill("both workers killed", lambda site: site.workers),
-    _kill("beat killed", lambda site: [site.beat]),
+    _kill("worker killed", lambda site: site.workers[:1], unfelt=True, quick=True),
+    _kill("both workers killed", lambda site: site.workers, unfelt=True),
+    _kill("beat killed", lambda site: [site.beat], unfelt=True),
     _kill("nginx killed", lambda site: [site.nginx], hold=2.0),
     _pause("web server paused", lambda site: site.webs[0]),
     _pause("PostgreSQL paused", lambda site: site.postgres),
     _pause("Redis paused", lambda site: site.redis),
-    _pause("worker paused", lambda site: site.workers[1]),
+    _pause("worker paused", lambda site: site.workers[1], unfelt=True),
     Fault("Redis' memory full", _fill_redis, _relieve_redis, quick=True),
     Fault(
         "clock of a web server set back by 45 s",
@@ -142,6 +149,7 @@ FALLBACK_FAULTS = [
         lambda site: site.use_fallback(),
         lambda site: None,
         hold=0.0,
+        unfelt=True,
     ),
     Fault(
         "network from a web server to Redis cut",

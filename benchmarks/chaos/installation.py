@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from base64 import urlsafe_b64encode
 from collections import Counter
 from pathlib import Path
@@ -30,6 +31,8 @@ from tests.support.stack import PROJECT, server_variables
 
 LOOPBACK = "127.0.0.1"
 DATABASE = "chaos"
+NGINX_LOOKS_AGAIN = 3.0
+"""Seconds; its `fail_timeout` and a little more."""
 
 
 class Installation:
@@ -96,6 +99,7 @@ class Installation:
             web.environment["DATAFOLD_REPLAY_FALLBACK"] = "database"
             web.stop()
             web.start()
+            time.sleep(NGINX_LOOKS_AGAIN)
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run `manage.py …`; what it printed. Raises RuntimeError if it fails."""
@@ -269,7 +273,7 @@ class Installation:
         configure(
             self.folder,
             {
-                "DATAFOLD_UPSTREAM": ";\n    server ".join(servers),
+                "DATAFOLD_UPSTREAM": " fail_timeout=2s;\n    server ".join(servers),
                 "DATAFOLD_HTTP_LISTEN": f"{LOOPBACK}:{self._ports['http']}",
                 "DATAFOLD_HTTPS_LISTEN": f"{LOOPBACK}:{self.port}",
                 "DATAFOLD_TLS_CERTIFICATE": str(self.certificate),

@@ -15,6 +15,7 @@ class Window:
     """A fault in time: Unix seconds of its begin, of its lift, and of the end of watching.
 
     `jobs_back`: when the first background job began after the lift that also ran through.
+    `unfelt`: no request may fail in it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Window:
     ended: float
     within: float
     jobs_back: float | None = None
+    unfelt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Effect:
     Args:
         requests: sent from its begin to the end of watching; `failed` of them, by code.
         back: by profile: seconds after the lift until the last answer that was a failure.
+        never_back: clients of which nothing was done after the lift and after their last failure.
         gap: the longest time without an accepted answer, in seconds.
         jobs: seconds after the lift until background jobs ran again; None: they did not.
     """
@@ -40,6 +43,7 @@ class Effect:
     requests: int
     failed: Counter[str]
     back: dict[str, float]
+    never_back: list[str]
     gap: float
     jobs: float | None
 
@@ -48,8 +52,12 @@ class Effect:
         return max(self.back.values(), default=0.0)
 
 
-def effect_of(window: Window, records: Sequence[Record]) -> Effect:
-    """Of the clients' own requests; replays, and leavers, are meant to be refused."""
+def effect_of(window: Window, records: Sequence[Record], clients: Iterable[str]) -> Effect:
+    """Of the clients' own requests; of these everybody's, also theirs who come for the first time.
+
+    Args:
+        clients: the names of all that should be served; one that is silent is not.
+    """
     inside = [
         each for each in own_requests(records) if each.answered >= window.begun and each.sent <= window.ended
     ]
@@ -64,13 +72,32 @@ def effect_of(window: Window, records: Sequence[Record]) -> Effect:
             )
             for profile in sorted({each.profile for each in inside})
         },
+        never_back=_never_back(window, inside, clients),
         gap=_longest_gap(window, inside),
         jobs=None if window.jobs_back is None else window.jobs_back - window.lifted,
     )
 
 
+def _never_back(window: Window, inside: Sequence[Record], clients: Iterable[str]) -> list[str]:
+    last_failed: dict[str, float] = {}
+    last_done: dict[str, float] = {}
+    for each in inside:
+        last = last_done if each.accepted else last_failed
+        last[each.client] = max(each.answered, last.get(each.client, 0.0))
+    return [
+        client
+        for client in clients
+        if last_done.get(client, 0.0) <= max(window.lifted, last_failed.get(client, 0.0))
+    ]
+
+
 def own_requests(records: Iterable[Record]) -> Iterable[Record]:
-    return (each for each in records if not each.is_replay and each.kind not in ("leaver", "revoke"))
+    """All that should be served: neither replays nor what comes after a revocation."""
+    return (
+        each
+        for each in records
+        if not each.is_replay and not each.forbidden and not (each.leaves and each.code == "KEY_REVOKED")
+    )
 
 
 def _longest_gap(window: Window, inside: Sequence[Record]) -> float:
@@ -113,9 +140,30 @@ def internal_errors(records: Iterable[Record]) -> list[str]:
 
 def too_slow(effects: Iterable[Effect]) -> list[str]:
     """Faults after which requests failed, or jobs stood still, for longer than is allowed."""
+    found = []
+    for each in effects:
+        within = each.window.within
+        if each.seconds_until_back > within:
+            found.append(f"{each.window.name}: requests failed for {each.seconds_until_back:.1f} s")
+        if each.never_back:
+            found.append(f"{each.window.name}: not served again: {', '.join(each.never_back)}")
+        if each.jobs is None or each.jobs > within:
+            when = "never" if each.jobs is None else f"after {each.jobs:.1f} s"
+            found.append(f"{each.window.name}: jobs ran {when}")
+    return found
+
+
+def felt(effects: Iterable[Effect]) -> list[str]:
+    """Faults in which requests failed though none may."""
     return [
-        f"{each.window.name}: requests {each.seconds_until_back:.1f} s, "
-        f"jobs {'never' if each.jobs is None else f'{each.jobs:.1f} s'}, allowed {each.window.within:.0f} s"
+        f"{each.window.name}: {each.failed.total()} failed"
         for each in effects
-        if each.seconds_until_back > each.window.within or each.jobs is None or each.jobs > each.window.within
+        if each.window.unfelt and each.failed
     ]
+
+
+def never_asked(records: Iterable[Record], kinds: Iterable[str]) -> list[str]:
+    """Kinds of requests of which none was done: a run without them says nothing about them."""
+    done = {each.kind for each in records if each.accepted}
+    asked = {each.kind for each in records}
+    return [kind for kind in kinds if kind not in (asked if kind == "replay" else done)]

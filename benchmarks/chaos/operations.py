@@ -12,6 +12,9 @@ from typing import Any
 from tests.support.signing import Signer
 
 ID = {"name": "id", "type": "integer", "required": True}
+KINDS = ("create", "version", "validate", "register", "list", "read", "me", "revoke", "replay")
+"""All that a run must have had; "replay": a request sent again."""
+
 VERSIONS = 6
 SMALL, LARGE = 500, 150_000
 INVALID_EVERY = 100

@@ -44,6 +44,11 @@ class Record:
         return self.kind == "replay"
 
     @property
+    def leaves(self) -> bool:
+        """Its client revokes its own key, which may have come to pass though no answer said so."""
+        return self.kind in ("leaver", "revoke")
+
+    @property
     def accepted(self) -> bool:
         """The server did what it was asked."""
         return 200 <= self.status < 300

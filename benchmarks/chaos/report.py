@@ -18,8 +18,8 @@ workers each) behind nginx with TLS, PostgreSQL, Redis, two Celery workers and b
 sign requests without a pause (reads, new schemas and versions, files to validate, registrations; half of the clients
 with the strict profile, half with the standard one) and keep every request and answer. Meanwhile one thing after the
 other breaks. Clients send accepted requests again all the time, and many at once around each fault; at each fault some
-revoke their own key and try to go on. What is due each minute runs every five seconds here, so that each fault meets
-jobs at work.
+come for the first time, revoke their own key and try to go on. What is due each minute runs every five seconds here, so
+that each fault meets jobs at work.
 
 At the end the clients' records are held against the database and against what the receiver got. The command fails if
 one of the bounds below does not hold.
@@ -39,9 +39,9 @@ does not allow, and the others serve.
 
 FALLBACK = """
 With `DATAFOLD_REPLAY_FALLBACK=database` all servers leave Redis together once one of them has missed it for three
-seconds, and come back when it has answered again and the database has counted for a minute. Each of the two switches
-refuses what was signed before it, as a restart of Redis does. So the fallback pays where Redis is away for minutes, not
-for seconds.
+seconds, and come back when it has answered again and the database has counted for a minute
+(`DATAFOLD_REPLAY_FALLBACK_SECONDS`). Each of the two switches refuses what was signed before it, as a restart of Redis
+does. So the fallback pays where Redis is away for minutes, not for seconds.
 """
 
 
@@ -50,7 +50,7 @@ def line(effect: Effect) -> str:
     jobs = "never" if effect.jobs is None else f"{effect.jobs:.1f} s"
     return (
         f"  {sum(effect.failed.values())} of {effect.requests} failed"
-        f"{f' ({_codes(effect.failed)})' if effect.failed else ''}; back after {_back(effect)}; "
+        f"{f' ({_codes(effect.failed)})' if effect.failed else ''}; back: {_back(effect)}; "
         f"longest gap {effect.gap:.1f} s; jobs after {jobs}"
     )
 
@@ -81,6 +81,7 @@ def markdown(verdict: Verdict, *, fallback_from: float, took: float) -> str:
         INTRODUCTION,
         f"## The last run\n\n{_totals(verdict.records)} In {took / 60:.0f} minutes. "
         f"**{'Every bound holds.' if verdict.holds else 'A bound is broken.'}**\n",
+        *(f"**Not tried here: {name}. {why}**\n" for name, why in verdict.skipped),
         _bounds_table(verdict.bounds),
         "\n".join(f"- `{said}`" for said, _ in verdict.commands) + "\n",
         "## Fault by fault\n",
@@ -92,11 +93,8 @@ def markdown(verdict: Verdict, *, fallback_from: float, took: float) -> str:
     if verdict.restarts:
         parts.append(
             f"Parts that ended by themselves and were started again, as `compose.yaml` and Kubernetes do it: "
-            f"{_restarts(verdict)}.\n"
+            f"{_restarts(verdict)}. (Celery's worker ends when Redis has no memory left for it.)\n"
         )
-    if verdict.skipped:
-        skipped = "\n".join(f"- {name}: {why}" for name, why in verdict.skipped)
-        parts.append(f"## Skipped here\n\n{skipped}\n")
     parts += ["## Answers by code\n", _codes_table(verdict.records)]
     return "\n".join(parts)
 
@@ -107,7 +105,7 @@ def _totals(records: list[Record]) -> str:
     replays = sum(each.is_replay for each in records)
     return (
         f"{len(records):,} requests: {len(own):,} of the clients' own, of which {accepted:,} were done; "
-        f"{replays:,} sent again; {len(records) - len(own) - replays:,} of clients that left."
+        f"{replays:,} sent again; {len(records) - len(own) - replays:,} after a revocation."
     )
 
 
@@ -152,5 +150,9 @@ def _codes(codes: Counter[str]) -> str:
 
 
 def _back(effect: Effect) -> str:
+    if effect.never_back:
+        return (
+            f"not within {effect.window.ended - effect.window.lifted:.0f} s: {', '.join(effect.never_back)}"
+        )
     late = {profile: seconds for profile, seconds in effect.back.items() if seconds > 0}
     return ", ".join(f"{profile} {seconds:.1f} s" for profile, seconds in late.items()) or "at once"

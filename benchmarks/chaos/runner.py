@@ -24,7 +24,8 @@ from benchmarks.chaos.report import Say
 from benchmarks.chaos.verdict import Verdict, judge_run
 
 PROCESSES = 2
-CUSTOMERS = 3
+CUSTOMERS_EACH = 3
+CUSTOMERS = [f"customer-{number}" for number in range(PROCESSES * CUSTOMERS_EACH)]
 STORMS_PER_FAULT = 3
 WARM_UP_SECONDS = 5.0
 QUIET_SECONDS = 2.5
@@ -79,7 +80,7 @@ class Run:
         left_undone = self._drain(site)
         watch.stop()
         records = self._records()
-        effects = [effect_of(window, records) for window in self.windows]
+        effects = [effect_of(window, records, CUSTOMERS) for window in self.windows]
         self.say("Holding the records against the database …")
         return judge_run(site, records, effects, left_undone=left_undone, skipped=self.skipped)
 
@@ -108,10 +109,7 @@ class Run:
     def _start_clients(self, site: Installation, faults: int) -> tuple[Signals, list[SpawnProcess]]:
         """A quick run has clients of the strict profile only: they are back soon after Redis lost its memory."""
         profiles = ["strict", "strict" if self.quick else "standard"]
-        customers = [
-            Identity.new(f"customer-{number}", profiles[number % 2])
-            for number in range(PROCESSES * CUSTOMERS)
-        ]
+        customers = [Identity.new(name, profiles[number % 2]) for number, name in enumerate(CUSTOMERS)]
         leavers = [
             Identity.new(f"leaver-{number}", profiles[number % 2])
             for number in range(PROCESSES * STORMS_PER_FAULT * faults)
@@ -124,8 +122,8 @@ class Run:
                 site.origin,
                 str(site.certificate),
                 str(folder),
-                first=number * CUSTOMERS,
-                customers=customers[number * CUSTOMERS : (number + 1) * CUSTOMERS],
+                first=number * CUSTOMERS_EACH,
+                customers=customers[number * CUSTOMERS_EACH : (number + 1) * CUSTOMERS_EACH],
                 leavers=leavers[number::PROCESSES],
             )
             for number in range(PROCESSES)
@@ -168,9 +166,10 @@ class Run:
         _storm(signals)
         time.sleep(1.0)
         ended = time.time()
-        window = Window(fault.name, begun, lifted, ended, fault.within, watch.first_after(lifted))
+        jobs_back = watch.first_after(lifted)
+        window = Window(fault.name, begun, lifted, ended, fault.within, jobs_back, fault.unfelt)
         self.windows.append(window)
-        self.say(self.effect_line(effect_of(window, self._records(since=begun))))
+        self.say(self.effect_line(effect_of(window, self._records(since=begun), CUSTOMERS)))
 
     def _wait_until_settled(
         self, site: Installation, fault: Fault, lifted: float, signals: Signals, watch: JobsWatch

@@ -11,6 +11,7 @@ import psycopg
 from benchmarks.chaos import database, judge, webhooks
 from benchmarks.chaos.installation import Installation
 from benchmarks.chaos.judge import Effect
+from benchmarks.chaos.operations import KINDS
 from benchmarks.chaos.records import Record
 from benchmarks.chaos.webhooks import Deliveries
 
@@ -84,8 +85,10 @@ def _of_clients(records: list[Record], effects: list[Effect]) -> list[Bound]:
         Bound(
             "revoked keys let in", judge.revoked_let_in(records), f"{forbidden} requests after a revocation"
         ),
+        Bound("kinds of requests that never came to pass", judge.never_asked(records, KINDS)),
         Bound("answers of 500", judge.internal_errors(records)),
         Bound("faults after which the service was not back in time", judge.too_slow(effects)),
+        Bound("faults that clients felt and must not feel", judge.felt(effects)),
     ]
 
 
@@ -120,7 +123,7 @@ def _of_background_work(
         Bound("webhooks out of order", webhooks.out_of_order(deliveries, query)),
         Bound("webhooks whose signature does not hold", site.webhooks.refused),
         Bound("audit events without a seal", database.unsealed(query)),
-        Bound("uses counted twice", counted_twice, f"{counted:,} counted of {let_in:,}"),
+        Bound("uses counted twice", counted_twice, f"{counted:,} counted, {let_in:,} answered"),
     ]
 
 
