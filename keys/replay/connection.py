@@ -51,16 +51,36 @@ class RedisConnections:
         Raises:
             ReplayCheckUnavailable: no answer, or an error for an answer (full, read-only, loading, …).
         """
+        return self._run(script, arguments, keys, None)[0]
+
+    def run_and_get(
+        self, script: Script, *arguments: str | int | float, keys: tuple[str, ...], get: str
+    ) -> tuple[Any, bytes | None]:
+        """As `run`, and the value of the key `get` right after that, in the same round trip.
+
+        The key need not be in the slot of the script's keys.
+        """
+        answer, value = self._run(script, arguments, keys, get)
+        return answer, value
+
+    @property
+    def run_id(self) -> str:
+        """Of the run of the server that has answered this thread last."""
+        return str(self._local.run_id)
+
+    def _run(
+        self, script: Script, arguments: tuple[str | int | float, ...], keys: tuple[str, ...], get: str | None
+    ) -> tuple[Any, Any]:
         if self._silent_until > time.monotonic():
             raise unavailable(f"no answer within {self._timeout:g} s a moment ago")
         try:
             connection = self._connection()
             command = (script.keys, *keys, self._local.run_id, *arguments)
             try:
-                return self._ask(connection, "EVALSHA", script.sha, *command)
+                return self._ask(connection, ("EVALSHA", script.sha, *command), get)
             except redis.exceptions.NoScriptError:
                 # Redis was restarted or its scripts were flushed: nothing has run, so ask again in full.
-                return self._ask(connection, "EVAL", script.source, *command)
+                return self._ask(connection, ("EVAL", script.source, *command), get)
         except redis.exceptions.TimeoutError as error:
             # While Redis swallows packets, one request at a time waits for it and not every thread.
             self._silent_until = time.monotonic() + self._timeout
@@ -79,10 +99,20 @@ class RedisConnections:
         self._silent_until = 0.0
         return True
 
-    def _ask(self, connection: Any, *command: str | int | float) -> Any:
+    def _ask(
+        self, connection: Any, command: tuple[str | int | float, ...], get: str | None
+    ) -> tuple[Any, Any]:
         packed = pack_command(command)  # type: ignore[arg-type]  # its stub means a tuple of one
+        if get is not None:
+            packed += pack_command(("GET", get))  # type: ignore[arg-type]
         connection.send_packed_command((packed,), check_health=False)
-        return connection.read_response()
+        answer = _read(connection)
+        # Also after an error: the next request would take what is left for its own answer.
+        value = None if get is None else _read(connection)
+        for each in (answer, value):
+            if isinstance(each, redis.ResponseError):
+                raise each
+        return answer, value
 
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)
@@ -112,6 +142,14 @@ class RedisConnections:
         poll = select.poll()
         poll.register(connection._sock, select.POLLIN)
         self._local.poll = poll.poll
+
+
+def _read(connection: Any) -> Any:
+    """An answer, which may be an error. Any other failure is raised, and has closed the connection."""
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
 
 
 def _drop_unless_clean(connection: Any) -> None:

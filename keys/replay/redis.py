@@ -52,7 +52,7 @@ class RedisReplayStore:
         client_id = spend.client_id
         window = int(now // WINDOW_SECONDS)
         window_rest = (window + 1) * WINDOW_SECONDS - now
-        answer = self._redis.run(
+        answer, registry_epoch = self._redis.run_and_get(
             SPEND,
             "*" if spend.epoch is None else spend.epoch,
             spend.oldest,
@@ -65,12 +65,17 @@ class RedisReplayStore:
                 f"df:n:{{{client_id}}}:{spend.nonce}",
                 f"df:r:{{{client_id}}}:{window}",
                 f"{USAGE_PREFIX}{{{client_id}}}",
-                REGISTRY_EPOCH_KEY,
             ),
+            get=REGISTRY_EPOCH_KEY,
         )
         if isinstance(answer, bytes):
-            left, _, registry_epoch = answer.decode().partition("|")
-            return Spent(Outcome.FRESH, spend.rate_limit, int(left), int(window_rest) + 1, registry_epoch)
+            return Spent(
+                Outcome.FRESH,
+                spend.rate_limit,
+                int(answer),
+                int(window_rest) + 1,
+                f"{self._redis.run_id}-{(registry_epoch or b'0').decode()}",
+            )
         if answer < 0:
             return too_early(spend, begin=-answer)
         return Spent(Outcome(answer), spend.rate_limit, 0, int(window_rest) + 1)

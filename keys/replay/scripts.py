@@ -32,10 +32,10 @@ class Script:
         object.__setattr__(self, "sha", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
 
-# KEYS: state, nonce, rate, usage, epoch of the registry. ARGV: run, epoch or "*", created - skew, until
-# when the nonce is remembered or 0, rate limit, rest of the window (ms), usage field.
-# Answers "requests left|epoch of the registry" when fresh, else an Outcome's number, or -(seconds) of
-# memory's beginning. The registry's epoch spares the reader of a schema a second round trip.
+# KEYS: state, nonce, rate, usage, all of one client and so of one slot of a cluster. ARGV: run, epoch or "*",
+# created - skew, until when the nonce is remembered or 0, rate limit, rest of the window (ms), usage field.
+# Answers how many requests are left, as a string, when fresh, else an Outcome's number, or -(seconds) of
+# memory's beginning.
 # Nothing is taken from the future: memory that begins anew now would not know that it was taken before.
 # The nonce comes before the rate, so that replays do not use up the client's rate.
 SPEND = Script(
@@ -60,9 +60,9 @@ if n > ARGV[5] + 0 then
   return 5
 end
 call('HINCRBY', KEYS[4], ARGV[7], 1)
-return (ARGV[5] - n) .. '|' .. ARGV[1] .. '-' .. (call('GET', KEYS[5]) or '0')
+return (ARGV[5] - n) .. ''
 """,
-    keys=5,
+    keys=4,
 )
 
 # KEYS: epoch of the registry. ARGV: run. A Redis that lost its memory counts from the beginning again:
