@@ -214,7 +214,7 @@ def one_round(
 
 def worker_seconds(server: DataFoldServer) -> dict[int, float]:
     """Processor time of each gunicorn worker so far."""
-    workers = psutil.Process(server._process.pid).children()
+    workers = psutil.Process(server.process.pid).children()
     return {worker.pid: sum(worker.cpu_times()[:2]) for worker in workers}
 
 

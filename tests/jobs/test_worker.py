@@ -17,6 +17,7 @@ from celery import Celery
 from cryptography.fernet import Fernet
 
 from project.celery import TIMETABLE
+from tests.support.python import run_python
 from tests.support.services import take_redis_database
 from tests.support.stack import PROJECT, new_folder, run_folder, server_variables
 
@@ -47,7 +48,8 @@ class Background:
         self.manage("migrate", "-v0")
 
     def manage(self, *args: str) -> None:
-        subprocess.run([sys.executable, "manage.py", *args], cwd=PROJECT, env=self.environment, check=True)
+        done = run_python(["manage.py", *args], environment=self.environment)
+        assert done.returncode == 0, done.stderr
 
     def python(self, code: str) -> None:
         self.manage("shell", "-v0", "-c", code)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
+from tests.support.python import run_python, start_python
 from tests.support.services import free_port
-from tests.support.stack import PROJECT, server_variables, stack_environment
+from tests.support.stack import server_variables, stack_environment
 
 
 class DataFoldServer:
@@ -21,6 +20,7 @@ class DataFoldServer:
         base_url: "http://127.0.0.1:PORT".
         environment: the variables it runs with.
         log: the file with its log lines.
+        process: the arbiter's.
     """
 
     def __init__(self, name: str, *, source: Path = PROJECT, **variables: str) -> None:
@@ -45,14 +45,12 @@ class DataFoldServer:
         self.log = Path(self.environment["DATA_DIR"]) / "server.log"
         if "DATABASE_URL" in variables:
             self.manage("migrate", "--verbosity=0")
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
-                cwd=source,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = start_python(
+            ["-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
+            environment=self.environment,
+            output=self.log,
+            folder=source,
+        )
         self._wait_until_it_answers()
 
     def errors(self) -> str:
@@ -60,32 +58,23 @@ class DataFoldServer:
         lines = self.log.read_text().splitlines()
         return "\n".join(line.replace("\\n", "\n") for line in lines if '"level": "error"' in line)
 
-    def manage(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `manage.py …` against this server's database; fails the test if the command fails."""
-        result = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=self._source,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            **options,
-        )
+        result = run_python(["manage.py", *arguments], environment=self.environment, folder=self._source)
         if check:
             assert result.returncode == 0, f"manage.py {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
         return result
 
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
-        self._process.terminate()
+        self.process.terminate()
 
     def stop(self) -> None:
         self.terminate()
-        try:
-            self._process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self.process.join(timeout=15)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
     def _wait_until_it_answers(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -94,7 +83,7 @@ class DataFoldServer:
             try:
                 opener.open(f"{self.base_url}/health/live", timeout=5).close()
             except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                if not self.process.is_alive() or time.monotonic() > deadline:
                     self.stop()
                     raise RuntimeError(f"The server did not start:\n{self.log.read_text()[-4000:]}") from None
                 time.sleep(0.05)
