@@ -9,13 +9,15 @@ take too much memory, or too many steps for each character of a text.
 import re
 import warnings
 from functools import lru_cache
-from re import _constants as constants
-from re import _parser as parser
+from importlib import import_module
 from typing import Any, Final
 
 import jsonschema_rs
 
 from schemas.formats.limits import MAX_PATTERN_BYTES, MAX_PATTERN_LENGTH, MAX_PATTERN_STATES
+
+constants: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES, dfa_size_limit=MAX_PATTERN_BYTES)
 TOO_MANY_PATTERNS: Final = (
