@@ -22,8 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 os.environ.setdefault("DATAFOLD_TEST_STACK", "postgres")
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -214,7 +212,7 @@ def one_round(
 
 def worker_seconds(server: DataFoldServer) -> dict[int, float]:
     """Processor time of each gunicorn worker so far."""
-    workers = psutil.Process(server.process.pid).children()
+    workers = server.arbiter.children()
     return {worker.pid: sum(worker.cpu_times()[:2]) for worker in workers}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import statistics
@@ -91,7 +90,7 @@ def _one_spread(site: Stack, count: int) -> list[int]:
 
 
 def _workers(site: Stack) -> list[psutil.Process]:
-    return psutil.Process(site.server._process.pid).children()
+    return site.server.arbiter.children()
 
 
 def _established(worker: psutil.Process, port: int) -> int:
@@ -164,42 +163,25 @@ def _under_load(site: Stack, what: str, act: Any) -> Restart:
 
 def _hang_up(site: Stack) -> None:
     before = {worker.pid for worker in _workers(site)}
-    os.kill(site.server._process.pid, signal.SIGHUP)
+    site.server.arbiter.send_signal(signal.SIGHUP)
     _until(lambda: not before & {worker.pid for worker in _workers(site)})
 
 
 def _replace(site: Stack) -> None:
     """A new server on the same socket, and the old one told to go once the new one works."""
-    old = psutil.Process(site.server._process.pid)
-    os.kill(old.pid, signal.SIGUSR2)
+    old = site.server.arbiter
+    old.send_signal(signal.SIGUSR2)
     _until(lambda: any(len(child.children()) == 2 for child in old.children()))
     new = next(child for child in old.children() if child.children())
     time.sleep(1.0)
     old.terminate()
-    site.server._process.wait(30)
-    site.server._process = _Adopted(new)  # type: ignore[assignment]  # what `stop` needs of a Popen
-
-
-class _Adopted:
-    """The new server is a grandchild: it can be told to end, and be waited for."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self._process = process
-        self.pid = process.pid
-
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def wait(self, timeout: float | None = None) -> None:
-        self._process.wait(timeout)
+    old.wait(30)
+    site.server.arbiter = new
 
 
 def _terminate(site: Stack) -> None:
     site.server.terminate()
-    site.server._process.wait(30)
+    site.server.arbiter.wait(30)
 
 
 def _until(what: Any, seconds: float = 30) -> None:

@@ -53,7 +53,7 @@ class Stack:
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Those that are alive, by part."""
         roots = {
-            "web": self.server._process.pid,
+            "web": self.server.arbiter.pid,
             "PostgreSQL": self.services.postgres_pid,
             "Redis": self.services.redis_pid,
             "load generator": os.getpid(),

@@ -34,7 +34,7 @@ def server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
 
 
 def workers(server: DataFoldServer) -> list[psutil.Process]:
-    return psutil.Process(server.process.pid).children()
+    return server.arbiter.children()
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
@@ -117,7 +117,7 @@ def test_a_restart_of_the_workers_loses_no_request(server: DataFoldServer) -> No
     with callers.asking():
         wait_for(lambda: callers.outcomes["200"] > 50)
         before = {worker.pid for worker in workers(server)}
-        psutil.Process(server.process.pid).send_signal(signal.SIGHUP)
+        server.arbiter.send_signal(signal.SIGHUP)
         wait_for(lambda: not before & {worker.pid for worker in workers(server)})
         answered = callers.outcomes["200"]
         wait_for(lambda: callers.outcomes["200"] > answered + 50)
@@ -131,7 +131,7 @@ def test_a_stop_answers_what_was_asked(start_server: Callable[..., DataFoldServe
     with callers.asking():
         wait_for(lambda: callers.outcomes["200"] > 50)
         server.terminate()
-        server.process.join(timeout=30)
+        server.arbiter.wait(timeout=30)
     assert set(callers.outcomes) == {"200", "not connected"}
 
 
@@ -148,7 +148,7 @@ def test_a_kept_alive_connection_is_told_that_it_is_the_last_request(
         answer = connection.read_answer()
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
-    server.process.join(timeout=30)
+    server.arbiter.wait(timeout=30)
 
 
 def listens(port: int) -> bool:

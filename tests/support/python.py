@@ -36,7 +36,8 @@ def start_python(
         output: the file that takes what it prints.
         errors: the file that takes what it logs; by default the same.
     """
-    process = _context().Process(target=_run, args=(arguments, environment, output, errors or output, folder))
+    run = (arguments, environment, output, errors or output, folder)
+    process = _context().Process(target=_run, args=run, daemon=True)
     process.start()
     return process
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import psutil
+
 from tests.support.python import run_python, start_python
 from tests.support.services import free_port
-from tests.support.stack import server_variables, stack_environment
+from tests.support.stack import PROJECT, server_variables, stack_environment
 
 
 class DataFoldServer:
@@ -20,7 +23,7 @@ class DataFoldServer:
         base_url: "http://127.0.0.1:PORT".
         environment: the variables it runs with.
         log: the file with its log lines.
-        process: the arbiter's.
+        arbiter: gunicorn's process whose children are the workers.
     """
 
     def __init__(self, name: str, *, source: Path = PROJECT, **variables: str) -> None:
@@ -45,12 +48,13 @@ class DataFoldServer:
         self.log = Path(self.environment["DATA_DIR"]) / "server.log"
         if "DATABASE_URL" in variables:
             self.manage("migrate", "--verbosity=0")
-        self.process = start_python(
+        started = start_python(
             ["-m", "gunicorn", "-c", "gunicorn.conf.py", "project.wsgi:application"],
             environment=self.environment,
             output=self.log,
             folder=source,
         )
+        self.arbiter = psutil.Process(started.pid)
         self._wait_until_it_answers()
 
     def errors(self) -> str:
@@ -67,14 +71,15 @@ class DataFoldServer:
 
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
-        self.process.terminate()
+        with suppress(psutil.NoSuchProcess):
+            self.arbiter.terminate()
 
     def stop(self) -> None:
         self.terminate()
-        self.process.join(timeout=15)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        try:
+            self.arbiter.wait(timeout=15)
+        except psutil.TimeoutExpired:
+            self.arbiter.kill()
 
     def _wait_until_it_answers(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -83,7 +88,7 @@ class DataFoldServer:
             try:
                 opener.open(f"{self.base_url}/health/live", timeout=5).close()
             except OSError:
-                if not self.process.is_alive() or time.monotonic() > deadline:
+                if not self.arbiter.is_running() or time.monotonic() > deadline:
                     self.stop()
                     raise RuntimeError(f"The server did not start:\n{self.log.read_text()[-4000:]}") from None
                 time.sleep(0.05)

@@ -139,7 +139,7 @@ def enter_stack() -> None:
     )
     before = set(sys.modules)
     django.setup()
-    name_libraries(["gunicorn.app.wsgiapp", *(name for name in sys.modules if name not in before)])
+    name_libraries([name for name in sys.modules if name not in before])
     # Workers inherit the environment, and pytest-django would load the settings before they come here.
     del os.environ["DJANGO_SETTINGS_MODULE"]
 
