@@ -151,9 +151,9 @@ def _load_postgres(archive: tarfile.TarFile, manifest: dict[str, Any]) -> None:
             f"This release has no tables {', '.join(sorted(missing))}. Restore with {manifest['release']}."
         )
     with transaction.atomic(), connection.cursor() as cursor:
+        _switch_triggers(cursor, tables, "DISABLE")
         # What the migrations themselves have written is in the backup, too.
         cursor.execute(f"TRUNCATE {_quoted(known - {MIGRATIONS_TABLE})} CASCADE")
-        _switch_triggers(cursor, tables, "DISABLE")
         for table, facts in tables.items():
             _copy_in(cursor, archive, table, facts)
             _reset_sequences(cursor, table)

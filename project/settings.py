@@ -125,7 +125,9 @@ SQLITE_OPTIONS: dict[str, Any] = {
     # it (`timeout` seconds) instead of one failing in the middle with "database is locked".
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    # Recursive triggers: INSERT OR REPLACE fires the triggers that refuse a DELETE, too.
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
+    "PRAGMA recursive_triggers=ON;",
 }
 
 DATABASES: dict[str, Any] = {

@@ -82,6 +82,35 @@ class RefuseWrite(_Trigger):
         ]
 
 
+class RefuseTruncate(_Trigger):
+    """Migration operation: refuse to empty `table` by PostgreSQL's TRUNCATE, which fires no trigger of rows.
+
+    SQLite has no such statement. What it has instead, INSERT OR REPLACE, fires the triggers of DELETE on
+    connections with `recursive_triggers`, as the settings have it.
+    """
+
+    def __init__(self, name: str, table: str, message: str) -> None:
+        self.name = name
+        self.table = table
+        self.message = message
+
+    def describe(self) -> str:
+        return f"Refuse TRUNCATE on {self.table}: {self.message}"
+
+    def _create(self, vendor: str) -> list[str]:
+        if vendor == "sqlite":
+            return []
+        return [
+            f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{self.message}' USING ERRCODE = 'check_violation'; END $$",
+            f"CREATE TRIGGER {self.name} BEFORE TRUNCATE ON {self.table} FOR EACH STATEMENT "
+            f"EXECUTE FUNCTION {self.name}()",
+        ]
+
+    def _drop(self, vendor: str) -> list[str]:
+        return [] if vendor == "sqlite" else super()._drop(vendor)
+
+
 class RefuseWriteAfterLookup(RefuseWrite):
     """As `RefuseWrite` of INSERT or UPDATE, with a `condition` that looks into other rows.
 

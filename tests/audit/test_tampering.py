@@ -18,6 +18,7 @@ from accounts.sealing import checkpoint_body, checkpoint_facts
 from keys.httpsig.signing import PrivateKey
 from keys.models import ServerKey
 from tests.audit.log import TABLES, append, kinds, seal, tamper, verify
+from tests.support.registered import register_pending
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,21 @@ def test_the_database_refuses_to_change_the_log(events: list[AuditEvent], table:
         connection.cursor() as cursor,
     ):
         cursor.execute(statement.format(table, column[table]))
+
+
+@pytest.mark.parametrize("table", [*TABLES, "keys_key"])
+def test_the_database_refuses_to_replace_or_empty_it(events: list[AuditEvent], table: str) -> None:
+    register_pending("orders")
+    statement = f"TRUNCATE {table} CASCADE"
+    if connection.vendor == "sqlite":
+        statement = f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"
+    connection.check_constraints()  # what is deferred counts as a use of the table
+    with (
+        pytest.raises(DatabaseError, match=r"append-only|never deleted"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
 
 
 def test_models_refuse_it_too(events: list[AuditEvent]) -> None:

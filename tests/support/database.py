@@ -12,16 +12,15 @@ from django.db.models.signals import post_migrate
 
 
 def let_flush_pass() -> None:
-    """Tests that commit are cleaned up by a flush; on SQLite that is a DELETE, which the triggers of
-    append-only tables refuse (PostgreSQL's TRUNCATE fires no row triggers). So the flush takes the
-    triggers away and puts them back. It also empties the roles, which a migration made.
+    """Tests that commit are cleaned up by a flush, which the triggers of append-only tables refuse. So the
+    flush goes without them. It also empties the roles, which a migration made.
     """
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor == "sqlite":
-        operations: Any = type(connection.ops)
-        if not hasattr(operations, "_flush_without_triggers"):
-            operations._flush_without_triggers = True
-            operations.sql_flush = _around_triggers(operations.sql_flush)
+    operations: Any = type(connection.ops)
+    if not hasattr(operations, "_flush_without_triggers"):
+        operations._flush_without_triggers = True
+        around = _around_triggers if connection.vendor == "sqlite" else _as_replica
+        operations.sql_flush = around(operations.sql_flush)
     post_migrate.connect(_restore_roles, sender=apps.get_app_config("schemas"), dispatch_uid="tests.roles")
 
 
@@ -32,6 +31,13 @@ def _around_triggers(sql_flush: Callable[..., list[str]]) -> Callable[..., list[
             triggers = dict(cursor.fetchall())
         statements = sql_flush(self, *args, **kwargs)
         return [f"DROP TRIGGER {name}" for name in triggers] + statements + list(triggers.values())
+
+    return wrapped
+
+
+def _as_replica(sql_flush: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> list[str]:
+        return ["SET LOCAL session_replication_role = replica", *sql_flush(self, *args, **kwargs)]
 
     return wrapped
 
