@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from project.admin_base import ReadOnlyAdmin
 from schemas.errors import TaskNotFound
-from schemas.files.jobs import describe, open_report, report_path
+from schemas.files.jobs import describe, open_report
 from schemas.models import JobState, ValidationJob
 
 STATE_LABELS = {
@@ -74,7 +74,7 @@ class ValidationJobAdmin(ReadOnlyAdmin):
 
     @display(description="report")
     def show_report(self, job: ValidationJob) -> str:
-        if not report_path(job).exists():
+        if not job.report_path.exists():
             return "not there any more" if job.finished_at else "not there yet"
         address = reverse("admin:schemas_validationjob_report", args=[job.pk])
         return format_html('<a class="df-link" href="{}">every refused record, NDJSON</a>', address)

@@ -19,12 +19,9 @@ from project.errors import DomainError
 from project.uploads import uploads_folder
 from schemas.errors import TaskNotFound, TaskStateConflict
 from schemas.files.worker import start_in_background
-from schemas.models import UNFINISHED, JobState, Media, SchemaVersion, ValidationJob
+from schemas.models import LEASE, UNFINISHED, JobState, Media, SchemaVersion, ValidationJob
 
 log = logging.getLogger(__name__)
-
-LEASE = timedelta(seconds=60)
-"""A worker that has not been heard of for this long is taken for dead."""
 
 _MEDIA_TYPES = {
     "application/x-ndjson": Media.NDJSON,
@@ -109,7 +106,7 @@ def cancel(job: ValidationJob) -> ValidationJob:
     )
     job.refresh_from_db()
     if ended:
-        remove_upload(job)
+        job.upload_path.unlink(missing_ok=True)
     if not job.cancel_requested:
         raise TaskStateConflict(f"The task is {job.state} already, so there is nothing to cancel.")
     return job
@@ -147,25 +144,16 @@ def _progress(job: ValidationJob) -> float:
     return round(min(job.position / job.size, 0.999), 3)
 
 
-def report_path(job: ValidationJob) -> Path:
-    return uploads_folder() / f"{job.file}.report.ndjson"
-
-
 def open_report(job: ValidationJob) -> FileResponse:
     """The report as a download. Raises `TaskNotFound` while there is none."""
-    path = report_path(job)
-    if not path.exists():
+    if not job.report_path.exists():
         raise TaskNotFound("The task has not begun, so there is no report yet. Try again later.")
     return FileResponse(
-        path.open("rb"),
+        job.report_path.open("rb"),
         as_attachment=True,
         filename=f"{job.version.schema.name}-{job.version.number}-report.ndjson",
         content_type="application/x-ndjson",
     )
-
-
-def remove_upload(job: ValidationJob) -> None:
-    (uploads_folder() / job.file).unlink(missing_ok=True)
 
 
 def resume_lost(now: datetime) -> dict[str, int]:
@@ -185,8 +173,8 @@ def purge(now: datetime) -> dict[str, int]:
     end = now - timedelta(days=settings.DATAFOLD_UPLOAD_DAYS)
     old = list(ValidationJob.objects.exclude(state__in=UNFINISHED).filter(finished_at__lt=end)[:500])
     for job in old:
-        remove_upload(job)
-        report_path(job).unlink(missing_ok=True)
+        job.upload_path.unlink(missing_ok=True)
+        job.report_path.unlink(missing_ok=True)
     ValidationJob.objects.filter(pk__in=[job.pk for job in old]).delete()
     return {"jobs": len(old), "files": _purge_strays(now - timedelta(days=1))}
 

@@ -19,9 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from project.errors import DomainError
-from project.uploads import uploads_folder
 from schemas.files.cells import cells_of
-from schemas.files.jobs import LEASE, remove_upload, report_path
 from schemas.files.records import (
     BadRecord,
     UnreadableFileError,
@@ -32,7 +30,7 @@ from schemas.files.records import (
 from schemas.files.unpacked import open_unpacked
 from schemas.formats import Problem
 from schemas.formats.validator import Validator
-from schemas.models import UNFINISHED, JobState, Media, ValidationJob
+from schemas.models import LEASE, UNFINISHED, JobState, Media, ValidationJob
 from schemas.validation import validator_of
 
 log = logging.getLogger(__name__)
@@ -77,7 +75,7 @@ def run_job(job_pk: UUID) -> None:
     job.state, job.error = state, error[:500]
     job.finished_at = timezone.now()
     if _note(job, state=state, error=job.error, finished_at=job.finished_at):
-        remove_upload(job)
+        job.upload_path.unlink(missing_ok=True)
 
 
 def _take(job_pk: UUID) -> ValidationJob | None:
@@ -99,7 +97,7 @@ def _take(job_pk: UUID) -> ValidationJob | None:
 def _run(job: ValidationJob) -> None:
     limit = settings.DATAFOLD_MAX_UPLOAD_BYTES * UNPACKED_FACTOR
     with ExitStack() as open_files:
-        raw = open_files.enter_context((uploads_folder() / job.file).open("rb", buffering=0))
+        raw = open_files.enter_context(job.upload_path.open("rb", buffering=0))
         file = open_unpacked(raw, gzipped=job.gzipped, limit=limit, look=_Lookout(job).look)
         report = open_files.enter_context(_open_report(job))
         _validate(job, _records(job, file), validator_of(job.version), raw, report)
@@ -126,7 +124,7 @@ class _Lookout:
 
 def _open_report(job: ValidationJob) -> IO[bytes]:
     """The report up to the last noted record: what a killed worker wrote behind it is written again."""
-    path = report_path(job)
+    path = job.report_path
     path.touch(mode=0o600)
     report = path.open("r+b")
     report.truncate(job.report_bytes)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
+from pathlib import Path
 
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import Client
+from project.uploads import uploads_folder
 from schemas.models.version import SchemaVersion
 
 
@@ -20,6 +23,8 @@ class JobState(models.TextChoices):
 
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+LEASE = timedelta(seconds=60)
+"""A worker that has not been heard of for this long is taken for dead."""
 
 
 class Media(models.TextChoices):
@@ -78,3 +83,11 @@ class ValidationJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id}: {self.state}"
+
+    @property
+    def upload_path(self) -> Path:
+        return uploads_folder() / self.file
+
+    @property
+    def report_path(self) -> Path:
+        return uploads_folder() / f"{self.file}.report.ndjson"

@@ -18,7 +18,7 @@ from django.utils import timezone
 from project.uploads import uploads_folder
 from schemas.files import jobs, runner, worker
 from schemas.files.records import BadRecord, UnreadableFileError, read_csv, read_json_array, read_ndjson
-from schemas.models import JobState, ValidationJob
+from schemas.models import LEASE, JobState, ValidationJob
 from tests.schemas.conftest import FIELDS
 from tests.support.client import SignedClient, WireClient
 from tests.support.signing import content_digest
@@ -195,13 +195,13 @@ def test_a_killed_worker_is_followed_by_another_that_goes_on(
 
     runner.run_job(job_pk)  # the lease of the dead worker has not ended
     assert ValidationJob.objects.get(pk=job_pk).records == job.records
-    ValidationJob.objects.update(heartbeat_at=timezone.now() - jobs.LEASE * 2)
+    ValidationJob.objects.update(heartbeat_at=timezone.now() - LEASE * 2)
     assert jobs.resume_lost(timezone.now()) == {"resumed": 1}
     monkeypatch.setattr(runner, "_note_progress", note)
     runner.run_job(job_pk)
     job.refresh_from_db()
     assert (job.state, job.records, job.invalid) == ("done", 4000, 2000)
-    reported = [json.loads(line)["record"] for line in jobs.report_path(job).read_text().splitlines()]
+    reported = [json.loads(line)["record"] for line in job.report_path.read_text().splitlines()]
     assert reported == list(range(2, 4001, 2))
 
 
@@ -235,10 +235,10 @@ def test_old_jobs_and_stray_files_are_forgotten(owner: SignedClient, make: Make,
     stray = uploads_folder() / "0123456789abcdef"
     stray.touch()
     assert jobs.purge(timezone.now())["jobs"] == 0
-    assert jobs.report_path(job).exists()
+    assert job.report_path.exists()
     later = timezone.now() + timedelta(days=settings.DATAFOLD_UPLOAD_DAYS + 1)
     assert jobs.purge(later) == {"jobs": 1, "files": 1}
-    assert not jobs.report_path(job).exists()
+    assert not job.report_path.exists()
     assert not stray.exists()
 
 
