@@ -34,7 +34,7 @@ mending until the next background job ran.
 
 After Redis lost its memory (a restart counts as that, with its data or without) signatures from before are refused for
 the clock skew of the profile: 5 s for strict, 30 s for standard. A server whose clock is wrong refuses what its clock
-does not allow, and the others serve.
+does not allow, and the others serve. Uses of keys that were still in Redis when it lost its memory are not counted.
 """
 
 FALLBACK = """

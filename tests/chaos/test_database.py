@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import httpx2
 import pytest
+from datafold_sdk import ServerKeys
 from django.db import connection
 from django.utils import timezone
 
@@ -13,14 +19,18 @@ from accounts.audit import Actor, record_event
 from accounts.webhooks.subscriptions import create_webhook
 from benchmarks.chaos import database, webhooks
 from benchmarks.chaos.records import Record
-from benchmarks.chaos.webhooks import Deliveries
+from benchmarks.chaos.webhooks import Deliveries, WebhookReceiver
 from keys.models import Key
 from schemas.models import Media, SchemaVersion, ValidationJob
 from tests.chaos.test_judge import record
+from tests.edge.nginx import make_certificate
 from tests.support.client import SignedClient
 from tests.support.registered import register_active
 from tests.support.stack import Stack, current_stack
 from tests.webhooks.receiver import Received
+
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+"""RFC 8037, appendix A.2."""
 
 pytestmark = [
     pytest.mark.django_db,
@@ -47,8 +57,6 @@ def written() -> Record:
 
 
 def changed(original: Record, **changes: Any) -> Record:
-    from dataclasses import replace
-
     return replace(original, **changes)
 
 
@@ -105,6 +113,25 @@ def test_a_row_without_event_and_an_event_without_row_are_found(written: Record)
     found = database.writes_without_event([], query)
     assert any("version 2 of orders" in each for each in found)
     assert any("a version that is not there" in each for each in found)
+
+
+def test_a_key_without_event_is_found() -> None:
+    register_active("customer")
+    key = Key.objects.get()
+    assert database.writes_without_event([], query) == []
+    key.pk, key.public_key, key.fingerprint, key.thumbprint = uuid4(), b"other", "f" * 64, "t"
+    key.save(force_insert=True)
+    assert len(database.writes_without_event([], query)) == 1
+
+
+def test_work_that_is_still_to_be_done_is_counted(written: Record) -> None:
+    """A validation that runs, and a key past its end."""
+    before = database.pending(query)
+    ValidationJob.objects.create(
+        version=SchemaVersion.objects.get(), file="f", media=Media.NDJSON, size=1, state="running"
+    )
+    Key.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert database.pending(query) == {**before, "validations": 1, "expiries": 1}
 
 
 def test_expiries_that_did_not_happen_or_happened_twice() -> None:
@@ -187,6 +214,22 @@ def test_an_event_that_nobody_fed_is_lost(deliveries: list[Received]) -> None:
 
 def test_webhooks_out_of_order_are_found(deliveries: list[Received]) -> None:
     assert webhooks.out_of_order(Deliveries(deliveries[::-1]), query)
+
+
+def test_a_webhook_without_the_servers_signature_is_refused(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, tmp_path / "key.pem")
+    receiver = WebhookReceiver(tls)
+    receiver.keys = ServerKeys.from_jwks({"keys": [KEY]})
+    try:
+        trust = ssl.create_default_context(cafile=certificate)
+        httpx2.post(
+            receiver.url, json={}, headers={"DataFold-Delivery": "forged"}, verify=trust, trust_env=False
+        )
+    finally:
+        receiver.receiver.stop()
+    assert [refused.partition(":")[0] for refused in receiver.refused] == ["forged"]
 
 
 def test_an_event_under_two_deliveries_is_told_twice(deliveries: list[Received]) -> None:
