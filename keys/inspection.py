@@ -48,7 +48,12 @@ class Inspected:
 
 
 def message_from_text(raw: bytes, *, scheme: str | None, default_scheme: str) -> InspectedMessage:
-    """A request from its text: request line, field lines, an empty line, the body. LF is taken for CRLF."""
+    """A request from its text: request line, field lines, an empty line, the body. LF is taken for CRLF.
+
+    Of what `curl --verbose` shows only the lines count that it sent: those that begin with ">".
+    """
+    if raw.lstrip().startswith((b"* ", b"> ")):
+        raw = b"\n".join(re.findall(rb"^> ?(.*?)\r?$", raw, re.MULTILINE))
     head, separator, body = raw.partition(b"\r\n\r\n")
     if not separator:
         head, _, body = raw.partition(b"\n\n")

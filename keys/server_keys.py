@@ -69,14 +69,23 @@ def rotate(*, actor: Actor, reason: str = "", compromised: bool = False) -> Serv
     """Make a new active key; the old one stays published as long as what it signed is fresh.
 
     Args:
-        compromised: unpublish and forget the old key at once. What it signed no longer verifies
-            against the directory; audit checkpoints keep their public key and stay as they are.
+        compromised: unpublish and forget the old key at once, and older ones that do not open. What
+            they signed no longer verifies against the directory; audit checkpoints keep their public
+            key and stay as they are.
+
+    Raises:
+        EncryptionKeysMissing
+        SecretUnreadable: the old key does not open, so the servers could not open the new one either.
     """
     now = timezone.now()
     with transaction.atomic():
         old = ServerKey.objects.select_for_update().filter(active=True).first()
         if old is not None:
+            if not compromised:
+                _refuse_foreign_encryption_keys(old)
             _retire(old, now=now, compromised=compromised)
+        if compromised:
+            _forget_unreadable(now)
         new = _insert(now)
         record_event(
             actor=actor,
@@ -156,6 +165,25 @@ def _create() -> ServerKey:
     except IntegrityError:
         return ServerKey.objects.get(active=True)
     return key
+
+
+def _refuse_foreign_encryption_keys(key: ServerKey) -> None:
+    try:
+        _open(key)
+    except SecretUnreadable as error:
+        raise SecretUnreadable(
+            f"{error} Nothing was rotated: the servers could not open what is encrypted here. If the old encryption "
+            "keys are lost, rotate with --compromised, which destroys the old signing key."
+        ) from error
+
+
+def _forget_unreadable(now: datetime) -> None:
+    """Keys whose encryption keys are lost: the directory cannot prove that it has them."""
+    for key in ServerKey.objects.filter(active=False, forgotten_at__isnull=True):
+        if not vouched_for(key.thumbprint):
+            ServerKey.objects.filter(pk=key.pk).update(
+                secret=_seal(key.thumbprint, None), published_until=now, forgotten_at=now
+            )
 
 
 def _insert(now: datetime) -> ServerKey:

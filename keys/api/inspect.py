@@ -42,6 +42,12 @@ class MessageParser(BaseParser):
         return {"raw": stream.read().decode("utf-8", "surrogateescape")}
 
 
+class TextParser(MessageParser):
+    """The same under the name that most tools have for it."""
+
+    media_type = "text/plain"
+
+
 class InspectSerializer(serializers.Serializer[Any]):
     """Either `raw`, or `method` with `url` (absolute) or `target`, and `headers`."""
 
@@ -101,14 +107,18 @@ class InspectionSerializer(serializers.Serializer[Any]):
 class InspectView(APIView):
     authentication_classes = []
     permission_classes = [AllowAny]
-    parser_classes = [StrictJSONParser, MessageParser]
+    parser_classes = [StrictJSONParser, MessageParser, TextParser]
     throttle_classes = [InspectThrottle]
 
     @extend_schema(
         tags=["signatures"],
         summary="Show the signature base of a request and every check on it",
         description="Nothing is done with the request and its nonce is not spent.",
-        request={"application/json": InspectSerializer, "message/http": OpenApiTypes.STR},
+        request={
+            "application/json": InspectSerializer,
+            "message/http": OpenApiTypes.STR,
+            "text/plain": OpenApiTypes.STR,
+        },
         responses=enveloped(InspectionSerializer, errors=["VALIDATION_FAILED", "MALFORMED_JSON"]),
     )
     def post(self, request: Request) -> ApiResponse:

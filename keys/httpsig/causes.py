@@ -7,7 +7,7 @@ difference is the cause. At most :data:`MAX_CANDIDATES` checks with one key, so 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, permutations
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -21,10 +21,12 @@ from .message import Request
 from .near_misses import Cause, find_near_miss
 from .signatures import UnverifiedSignature
 
-MAX_CANDIDATES = 45
+MAX_CANDIDATES = 55
 
 _TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
 _DEFAULT_PORT = {"http": 80, "https": 443}
+# Where applications listen: a proxy that passes on the host without the port leaves it to guessing.
+_USUAL_PORTS = ("8000", "8080", "8443")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 _HOW_TO_SIGN = {
     "FIELD_COMBINED": "This server sees the lines of a field joined as they arrived here: send it on one line."
@@ -102,10 +104,12 @@ def _other_origins(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
     authorities = [request.fields.get("host", ""), request.fields.get("x-forwarded-host", ""), name]
     if name in _THIS_MACHINE:
         authorities += [other + port for other in _THIS_MACHINE]
+    ports = [] if port else [request.fields.get("x-forwarded-port", ""), *_USUAL_PORTS]
     origins = [
         (other_scheme, request.authority),
         (request.scheme, f"{request.authority}:{_DEFAULT_PORT.get(request.scheme, 0)}"),
         *((scheme, each) for each in authorities for scheme in (request.scheme, other_scheme) if each),
+        *((request.scheme, f"{name}:{each}") for each in ports if each),
     ]
     for scheme, authority in dict.fromkeys(origins):
         if (scheme, authority) == (request.scheme, request.authority):
@@ -134,6 +138,7 @@ def _other_targets(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
         ("PERCENT_ENCODING", path, unquote(query)),
         ("QUERY_MISSING", path, ""),
         ("DOUBLE_SLASH", re.sub(r"/{2,}", "/", path), query),
+        *(("QUERY_ORDER", path, other) for other in _other_orders(query)),
     ]
     for code, other_path, other_query in targets:
         target = f"{other_path}?{other_query}" if other_query else other_path
@@ -146,6 +151,14 @@ def _other_targets(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:
                 ),
                 {"raw_target": target},
             )
+
+
+def _other_orders(query: str) -> Iterator[str]:
+    """The parameters in the order of their names; of few, in every order."""
+    pairs = query.split("&")
+    yield "&".join(sorted(pairs))
+    if len(pairs) <= 3:
+        yield from map("&".join, permutations(pairs))
 
 
 def _other_methods(request: Request) -> Iterator[tuple[Cause, dict[str, Any]]]:

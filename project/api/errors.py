@@ -95,6 +95,9 @@ def _describe(error: Exception, request: Any) -> tuple[str, str, dict[str, Any],
                 "and Signature."
             )
         return code, message, {}, 401
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        accepted = sorted({each.media_type for each in getattr(request, "parsers", ()) if each.media_type})
+        return code, f"{error.detail} Send {' or '.join(accepted)}.", {"accepted": accepted}, 415
     details = (
         {"retry_after": int(getattr(error, "wait", None) or 1)}
         if isinstance(error, exceptions.Throttled)

@@ -84,6 +84,7 @@ def cause_of(seen: Request, key: PrivateKey = PRIVATE_KEY) -> str | None:
         ({"raw_target": "/api/v1/schemas/a%2Fb/?limit=5&q=a+b"}, "TRAILING_SLASH"),
         ({"raw_target": "/api/v1/schemas/a/b?limit=5&q=a+b"}, None),
         ({"raw_target": "/api/v1/schemas/a%2Fb?limit=5&q=a%20b"}, "PERCENT_ENCODING"),
+        ({"raw_target": "/api/v1/schemas/a%2Fb?q=a+b&limit=5"}, "QUERY_ORDER"),
         ({"method": "HEAD"}, "OTHER_METHOD"),
         ({"fields": {"accept": "text/html,text/plain"}}, "FIELD_COMBINED"),
         ({"fields": {"accept": "other"}}, None),
@@ -96,6 +97,23 @@ def test_the_usual_mistakes_are_named(change: dict[str, Any], code: str | None) 
     sent = signed(request, components=["@method", "@target-uri", "@authority", "accept"])
     fields = {**sent.fields, **change.pop("fields", {})}
     assert cause_of(changed(sent, **change, fields=fields)) == code
+
+
+@pytest.mark.parametrize(
+    ("port", "fields"), [("8000", {}), ("8443", {}), ("49153", {"x-forwarded-port": "49153"})]
+)
+def test_a_port_that_a_proxy_left_out_of_the_host_is_named(port: str, fields: dict[str, str]) -> None:
+    sent = signed(make_request(authority=f"api.example.com:{port}"))
+    seen = changed(
+        sent, authority="api.example.com", fields={**sent.fields, **fields, "host": "api.example.com"}
+    )
+    assert cause_of(seen) == "OTHER_ORIGIN"
+
+
+def test_a_query_in_the_order_of_its_names_is_named() -> None:
+    """As some libraries sign it, and as caches rewrite it."""
+    sent = signed(make_request(raw_target="/a?a=1&b=2&c=3&d=4&e=5"))
+    assert cause_of(changed(sent, raw_target="/a?d=4&a=1&e=5&c=3&b=2")) == "QUERY_ORDER"
 
 
 def test_a_digest_that_was_rewritten_is_named() -> None:

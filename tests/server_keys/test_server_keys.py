@@ -82,6 +82,20 @@ def test_missing_and_wrong_encryption_keys_say_so(settings: Any) -> None:
         run("rotate_server_key")
 
 
+def test_nobody_rotates_with_encryption_keys_that_are_not_the_servers(settings: Any) -> None:
+    """The servers could not open what this would make, and would stop signing."""
+    run("rotate_server_key")
+    old = server_keys.current_signer()
+    settings.DATAFOLD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="--compromised"):
+        run("rotate_server_key")
+    assert ServerKey.objects.get(active=True).thumbprint == old.thumbprint
+    run("rotate_server_key", "--compromised", "--reason", "the encryption keys are lost")
+    new = server_keys.current_signer()
+    assert new.thumbprint != old.thumbprint
+    assert [key.thumbprint for key in server_keys.published()] == [new.thumbprint]
+
+
 def test_reencrypt_secrets_lets_the_old_key_go(settings: Any) -> None:
     signer = server_keys.current_signer()
     old = settings.DATAFOLD_ENCRYPTION_KEYS[0]

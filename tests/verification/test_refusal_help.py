@@ -222,10 +222,31 @@ def test_a_request_can_be_pasted_as_text(client: WireClient, signer: Signer, lin
     assert inspect(client, raw=raw(signed, line_end=line_end))["verified"] is True
 
 
-def test_a_request_can_be_sent_as_it_is(client: WireClient, signer: Signer) -> None:
+@pytest.mark.parametrize("media_type", ["message/http", "text/plain", "text/plain; charset=utf-8"])
+def test_a_request_can_be_sent_as_it_is(client: WireClient, signer: Signer, media_type: str) -> None:
     signed = signer.sign("POST", f"{ORIGIN}/api/v1/auth/test", json_body={"a": 1})
-    response = client.post("/api/v1/signatures/inspect", raw(signed), content_type="message/http")
+    response = client.post("/api/v1/signatures/inspect", raw(signed), content_type=media_type)
     assert response.json()["data"]["verified"] is True
+
+
+def test_what_curl_shows_of_a_request_can_be_pasted(client: WireClient, signer: Signer) -> None:
+    sent = "\n".join(f"> {line}" for line in raw(me(signer), line_end="\n").rstrip().splitlines())
+    shown = (
+        f"* Connected to testserver\n{sent}\n> \n* Request completely sent off\n< HTTP/1.1 401 Unauthorized\n"
+    )
+    assert inspect(client, raw=shown)["verified"] is True
+
+
+def test_a_body_that_quotes_is_no_output_of_curl(client: WireClient, signer: Signer) -> None:
+    signed = signer.sign("POST", f"{ORIGIN}/api/v1/auth/test", content=b"* a\n> b\n")
+    assert inspect(client, raw=raw(signed))["verified"] is True
+
+
+def test_another_media_type_is_told_which_are_taken(client: WireClient) -> None:
+    refused = client.post("/api/v1/signatures/inspect", "<a/>", content_type="application/xml")
+    assert refused.status_code == 415
+    assert "message/http" in error(refused)["message"]
+    assert error(refused)["details"] == {"accepted": ["application/json", "message/http", "text/plain"]}
 
 
 def test_checks_are_in_order_and_go_on_after_a_failure(client: WireClient, signer: Signer) -> None:
