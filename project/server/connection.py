@@ -21,6 +21,7 @@ from project.server.head import Source
 GATHERED = 64 * 1024  # an answer's head and its pieces go out together, up to this
 OUTBOX = 4 * 1024 * 1024  # what a slow reader leaves waiting before the answering thread waits for it
 PIPELINED = 64 * 1024
+TAKEN_AT_ONCE = 256 * 1024  # of a streamed body
 SENT_AT_ONCE = 256 * 1024
 MIN_RATE = 64 * 1024  # bytes a second that a long upload or download keeps up on average
 
@@ -245,8 +246,11 @@ class StreamedBody:
         return self._left > 0
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; b"" at the end of the body or of the connection. Raises OSError."""
-        size = min(size, self._left)
+        """At most `size` bytes; b"" at the end of the body or of the connection. Raises OSError.
+
+        gunicorn asks for all that is left, and would hold in memory what the network has of it.
+        """
+        size = min(size, self._left, TAKEN_AT_ONCE)
         data = self._take(size) if size else b""
         self._left -= len(data)
         return data

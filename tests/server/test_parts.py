@@ -1,12 +1,14 @@
-"""The worker's parts by themselves: turns, heads, the board."""
+"""The worker's parts by themselves: turns, heads, bodies, the board."""
 
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from project.server.board import SILENT_SECONDS, Board
+from project.server.connection import StreamedBody
 from project.server.fair_queue import Crew, FairQueue
 from project.server.head import MAX_HEAD, find_end
 
@@ -74,6 +76,20 @@ def test_the_end_of_a_head(data: bytes, end: int, hopeless: bool) -> None:
         scanned = length
     if len(data) < 9000:
         assert found == (end, hopeless)
+
+
+def test_a_large_body_is_handed_out_in_pieces_whatever_is_asked_for() -> None:
+    """gunicorn asks for all that is left of it, and the network may have much already."""
+
+    class Network:
+        inbox = bytearray(1024 * 1024)
+        moved = 0
+
+    connection: Any = Network()
+    body = StreamedBody(connection, 1024 * 1024, pause=1, go_ahead=b"")
+    pieces = list(iter(lambda: body.read(10**9), b""))
+    assert [len(piece) for piece in pieces] == [256 * 1024] * 4
+    assert not body.incomplete
 
 
 def test_the_board_tells_of_others_that_are_heard_of() -> None:
