@@ -62,3 +62,18 @@ def test_a_document_shows_it(old: Any, new: Any) -> None:
         assert difference.counterexample is not None
         assert validator_for("jsonschema", old).is_valid(difference.counterexample.document)
         assert not validator_for("jsonschema", new).is_valid(difference.counterexample.document)
+
+
+def test_each_difference_has_the_least_document_that_shows_it() -> None:
+    home = {"type": "object", "properties": {"street": {"type": "string"}}, "required": ["street"]}
+    old = {"properties": {"name": {"type": "string"}}, "required": ["name", "home"]}
+    new = old | {"properties": {"name": {"type": "string"}, "home": home}}
+    shown = {
+        (difference.code, difference.new_pointer): difference.counterexample
+        for difference in check("jsonschema", old | {"type": "object"}, new, "BACKWARD").differences
+    }
+    assert {key: witness.document for key, witness in shown.items() if witness} == {
+        ("TYPE_NARROWED", "/properties/home/type"): {"name": "a", "home": 0},
+        ("PROPERTY_REQUIRED", "/properties/home/required"): {"name": "a", "home": {}},
+        ("TYPE_NARROWED", "/properties/home/properties/street/type"): {"name": "a", "home": {"street": 0}},
+    }

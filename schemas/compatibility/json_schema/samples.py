@@ -316,7 +316,7 @@ class Sampler:
     def least_object(
         self, writer: Conjunction, depth: int = 0, *, skip: str | None = None
     ) -> dict[str, Any] | None:
-        """An object with what the writer demands, `skip` left out; None where none is found."""
+        """An object with what the writer demands, but for `skip`, which is added to it; None where none is found."""
         made: dict[str, Any] = {}
         for name in sorted(writer.required - {skip}):
             own = writer.value_of(name)
@@ -324,8 +324,9 @@ class Sampler:
             if not values:
                 return None
             made[name] = values[0]
-        if len(made) < writer.min_properties <= MAX_COUNT:
-            made = self._filled(writer, made, writer.min_properties)
+        wanted = writer.min_properties - (skip in writer.required)
+        if len(made) < wanted <= MAX_COUNT:
+            made = self._filled(writer, made, wanted, skip=skip)
         return made
 
     def _one(self, writer: Conjunction, depth: int) -> list[Any]:
@@ -336,7 +337,9 @@ class Sampler:
             self._least[key] = simple if simple is not None else self.valid(writer, writer, 1, depth)
         return self._least[key]
 
-    def _filled(self, writer: Conjunction, made: dict[str, Any], count: int) -> dict[str, Any]:
+    def _filled(
+        self, writer: Conjunction, made: dict[str, Any], count: int, *, skip: str | None = None
+    ) -> dict[str, Any]:
         made = dict(made)
         patterned = [example(pattern) for pattern in writer.name_patterns]
         fresh = [f"p{index}" for index in range(count)] + [
@@ -345,7 +348,7 @@ class Sampler:
         for name in [*writer.named, *patterned, *fresh]:
             if len(made) >= count:
                 break
-            if name not in made and not writer.value_of(name).never:
+            if name not in made and name != skip and not writer.value_of(name).never:
                 values = self._one(writer.value_of(name), MAX_DEPTH - 1)
                 if values:
                     made[name] = values[0]

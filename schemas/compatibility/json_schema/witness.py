@@ -21,6 +21,14 @@ from schemas.formats.validator import JsonSchemaValidator
 DEPENDENT: Final = frozenset({"dependentRequired", "dependentSchemas"})
 MAX_TRIED: Final = 60
 """Values put into whole documents for one finding."""
+SPEAKS_OF: Final[dict[str, type]] = {
+    **dict.fromkeys(("minLength", "maxLength", "pattern", "format"), str),
+    **dict.fromkeys(("minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"), list),
+    **dict.fromkeys(
+        ("required", "dependentRequired", "minProperties", "maxProperties", "propertyNames"), dict
+    ),
+}
+"""The one type of value that a keyword can refuse, where there is one."""
 COMPOSITE: Final = frozenset(
     {
         *("anyOf", "oneOf", "not", "contains", "propertyNames"),
@@ -75,6 +83,8 @@ class WitnessSearch:
             for value in islice(self._values_of(finding), MAX_CANDIDATES)
             if finding.writer.admits(value) is not False and finding.reader.admits(value) is not True
         ]
+        # What is of another type is refused for that, which would be told of another finding.
+        suspicious.sort(key=lambda value: not isinstance(value, SPEAKS_OF.get(finding.keyword or "", object)))
         stray = None
         for value in suspicious[:MAX_TRIED]:
             for document in self._wrapped(finding, value):
