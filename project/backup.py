@@ -72,7 +72,9 @@ def back_up(path: Path) -> Summary:
             open(unfinished, "xb", opener=_private) as file,
             tarfile.open(fileobj=file, mode="w:gz") as archive,
         ):
-            tables = _dump_postgres(archive) if connection.vendor == "postgresql" else _dump_sqlite(archive)
+            dump = _dump_postgres if connection.vendor == "postgresql" else _dump_sqlite
+            # Beside the backup there is room for it; /tmp is memory in a container.
+            tables = dump(archive, path.parent)
             manifest = {
                 "format": FORMAT,
                 "database": connection.vendor,
@@ -117,7 +119,7 @@ def forget_nonces() -> None:
 # --- PostgreSQL --------------------------------------------------------------------------------------
 
 
-def _dump_postgres(archive: tarfile.TarFile) -> dict[str, Any]:
+def _dump_postgres(archive: tarfile.TarFile, scratch: Path) -> dict[str, Any]:
     tables = {}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -126,7 +128,7 @@ def _dump_postgres(archive: tarfile.TarFile) -> dict[str, Any]:
                 columns = [
                     column.name for column in connection.introspection.get_table_description(cursor, table)
                 ]
-                with tempfile.TemporaryFile() as data:
+                with tempfile.TemporaryFile(dir=scratch) as data:
                     digest, rows = _copy_out(cursor, table, columns, data)
                     _add(archive, f"tables/{table}", data)
                 tables[table] = {"columns": columns, "rows": rows, "sha256": digest}
@@ -212,9 +214,9 @@ def _quoted(names: Iterable[str]) -> str:
 # --- SQLite ------------------------------------------------------------------------------------------
 
 
-def _dump_sqlite(archive: tarfile.TarFile) -> dict[str, Any]:
+def _dump_sqlite(archive: tarfile.TarFile, scratch: Path) -> dict[str, Any]:
     connection.ensure_connection()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         copy = Path(folder) / SQLITE_FILE
         with closing(sqlite3.connect(copy)) as target:
             connection.connection.backup(target)

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
 
+from project.provision import self_signed
 from tests.deploy.compose import read_compose
 from tests.edge.nginx import NGINX, WHY_SKIPPED, configure
 from tests.support.services import create_database, free_port, take_redis_database
@@ -84,6 +87,15 @@ def test_webhooks_and_mail_find_a_way_out_and_the_worker_is_no_proxy() -> None:
     networks = document["services"]["worker"]["networks"]
     assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
     assert "front" not in networks  # whose addresses web believes what they say of callers
+
+
+@pytest.mark.parametrize("host", ["datafold.example.com", "192.0.2.7", "2001:db8::7"])
+def test_the_first_certificate_is_for_the_host(host: str) -> None:
+    certificate = x509.load_pem_x509_certificate(self_signed(host, datetime.now(UTC))[0].encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    assert [*names.get_values_for_type(x509.DNSName), *addresses] == [host]
+    assert bool(addresses) == (host != "datafold.example.com")
 
 
 def test_no_secret_stands_in_it() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 from tests.deploy.compose import read_compose
 from tests.support.stack import PROJECT, server_variables
@@ -82,6 +88,33 @@ def test_secrets_come_from_files_and_every_variable_exists() -> None:
         assert config[f"{name}_FILE"].startswith("/run/datafold/")
         assert name not in config
     assert not of_kind("Secret")
+
+
+@pytest.mark.one_stack
+def test_the_server_has_no_complaint_about_these_settings(tmp_path: Path) -> None:
+    """`check --deploy` with the ConfigMap's variables and the secret's files, as the operators' guide makes them."""
+    secret = {
+        "secret_key": secrets.token_urlsafe(64),
+        "encryption_keys": Fernet.generate_key().decode(),
+        "database_url": "postgres://datafold@database.example.com/datafold",
+        "redis_url": "redis://redis.example.com:6379/0",
+    }
+    for name, value in secret.items():
+        (tmp_path / name).write_text(value)
+    config = of_kind("ConfigMap")["datafold"]["data"]
+    moved = {name: value.replace("/run/datafold", str(tmp_path)) for name, value in config.items()}
+    inherited = {name: value for name, value in os.environ.items() if name not in server_variables()}
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=PROJECT,
+        env={**inherited, **moved, "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    guide = (PROJECT / "docs/operating.md").read_text()
+    assert set(re.findall(r"--from-file=(\w+)", guide)) == set(secret)
 
 
 def test_web_is_watched_and_scaled() -> None:
