@@ -199,6 +199,7 @@ class ClientAdmin(ExportableAdmin, ConsoleAdmin):
             "impact": impact,
             "impact_chart": week_chart(impact.days),
             "hide_successor": True,
+            "hide_lone": verb != "suspend",
         }
 
 

@@ -108,12 +108,15 @@ def test_suspending_and_letting_in_again_both_demand_a_reason(manager: Browser, 
     url = reverse("admin:accounts_client_switch", args=[client.pk, "suspend"])
     page = manager.get(url)
     assert "none of the keys" in page.content.decode()
+    assert "Left without a key" in page.content.decode()
     assert manager.post(url, {"reason": " ", "seen": page.context["seen"]}).status_code == 200
     assert client_of(active).status == "active"
     manager.post(url, {"reason": "stolen host", "seen": page.context["seen"]})
     assert (client_of(active).status, client_of(active).status_reason) == ("suspended", "stolen host")
     back = reverse("admin:accounts_client_switch", args=[client.pk, "reactivate"])
-    seen = manager.get(back).context["seen"]
+    page = manager.get(back)
+    assert "Left without a key" not in page.content.decode(), "letting in leaves nobody without"
+    seen = page.context["seen"]
     assert manager.post(back, {"reason": "", "seen": seen}).status_code == 200
     assert client_of(active).status == "suspended"
     assert manager.post(back, {"reason": "host rebuilt", "seen": seen}).status_code == 302
