@@ -83,7 +83,10 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
     page.wait_for_url("**/recovery-codes/")
     codes = page.locator("#recovery_codes").input_value().split()
     assert len(codes) == 10
+    page.get_by_label("I have saved my recovery codes").check()
     take_screenshot(page, "recovery-codes")
+    page.get_by_role("link", name="Go on to the admin").click()
+    page.wait_for_url(f"{base_url}/admin/")
     page.goto(f"{base_url}/account/logout/")
     page.locator("main").get_by_role("button", name="Sign Out").click()
     sign_in(page, base_url, "newcomer", password)
