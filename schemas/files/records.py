@@ -113,7 +113,7 @@ def read_csv(file: IO[bytes], start: int, cells: Cells) -> Iterator[tuple[Any, i
     if start > lines.end:
         _skip(file, start - lines.end)
         lines.end = start
-    readers = [cells.get(name, str) for name in header]
+    typed = [(name, read) for name, read in cells.items() if name in header and read is not str]
     while True:
         try:
             row = next(rows)
@@ -128,10 +128,13 @@ def read_csv(file: IO[bytes], start: int, cells: Cells) -> Iterator[tuple[Any, i
             message = f"The line has {len(row)} cells, the header {len(header)}."
             yield BadRecord("RECORD_NOT_CSV", message), lines.end
             continue
-        yield (
-            {name: read(cell) for name, read, cell in zip(header, readers, row, strict=True) if cell},
-            lines.end,
-        )
+        record: dict[str, Any] = dict(zip(header, row, strict=True))
+        if "" in row:
+            record = {name: cell for name, cell in record.items() if cell}
+        for name, read in typed:
+            if name in record:
+                record[name] = read(record[name])
+        yield record, lines.end
 
 
 class _Lines:
