@@ -191,6 +191,7 @@ def test_schemas_are_written_listed_and_deleted(command: Command, server: Server
     assert "AVAILABLE" not in listed.stdout.splitlines()[0]
     assert command("schemas", "versions", "events", **environ).returncode == 0
     assert command("schemas", "get", "events", "2", **environ).returncode == 0
+    assert command("schemas", "get", "events", "--format", "avro", **environ).returncode == 0
     assert command("schemas", "delete", "events", **environ).returncode == 0
     paths = [f"{received.method} {received.url.split('/api/v1/')[1]}" for received in server.received]
     assert paths == [
@@ -199,8 +200,33 @@ def test_schemas_are_written_listed_and_deleted(command: Command, server: Server
         "GET schemas?limit=5",
         "GET schemas/events/versions",
         "GET schemas/events/versions/2",
+        "GET schemas/events/versions/latest?format=avro",
         "DELETE schemas/events",
     ]
+
+
+def test_an_incompatible_schema_fails_the_check_and_says_why(command: Command, server: Server) -> None:
+    environ = {"DATAFOLD_PRIVATE_KEY": "ab" * 32}
+    difference = {
+        "code": "VALUE_REMOVED",
+        "message": "No GBP.",
+        "breaking": True,
+        "counterexample": {"c": "GBP"},
+    }
+    report = {"compatible": False, "mode": "FULL", "policy": "exact", "checked_against": [3]}
+    server.answer = lambda _: success(report | {"differences": [difference]})
+    check = ("schemas", "check", "events", '{"enum": []}', "--format", "jsonschema")
+    refused = command(*check, "--mode", "FULL", "--against", "3", **environ)
+    assert refused.returncode == 1
+    assert refused.stdout.splitlines() == [
+        "NOT compatible: FULL, policy exact, against 3.",
+        "BREAK  VALUE_REMOVED: No GBP.",
+        '       shown by {"c": "GBP"}',
+    ]
+    sent = {"format": "jsonschema", "content": {"enum": []}, "mode": "FULL", "against": 3}
+    assert server.received[0].json == sent
+    server.answer = lambda _: success(report | {"compatible": True, "differences": []})
+    assert command(*check, "--against", "in_use", **environ).returncode == 0
 
 
 def test_status_revoke_and_receipt(command: Command, server: Server, key: PrivateKey, tmp_path: Path) -> None:

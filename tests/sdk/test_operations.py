@@ -94,6 +94,12 @@ FIELDS = [{"name": "id", "type": "uuid", "required": True}]
             ("PATCH", "/schemas/x", {"description": "", "writers": ["a"]}),
         ),
         ("schemas.latest", ("x",), {}, ("GET", "/schemas/x/versions/latest", None)),
+        (
+            "schemas.latest",
+            ("x",),
+            {"format": "avro"},
+            ("GET", "/schemas/x/versions/latest?format=avro", None),
+        ),
         ("schemas.referenced_by", ("x",), {}, ("GET", "/schemas/x/referenced-by", None)),
         ("schemas.readers", ("x",), {}, ("GET", "/schemas/x/readers", None)),
         ("cancel_task", ("t-1",), {}, ("POST", "/tasks/t-1/cancel", None)),

@@ -329,9 +329,10 @@ class SchemaOperations(Generic[R]):
         """One version, converted to another format if asked for."""
         return self._perform(Call("GET", _version(name, number), params=_without_none(format=format)))
 
-    def latest(self, name: str) -> R:
-        """The newest version that is served."""
-        return self._perform(Call("GET", f"{_schema(name)}/versions/latest"))
+    def latest(self, name: str, *, format: str | None = None) -> R:  # noqa: A002
+        """The newest version that is served, converted to another format if asked for."""
+        path = f"{_schema(name)}/versions/latest"
+        return self._perform(Call("GET", path, params=_without_none(format=format)))
 
     def referenced_by(self, name: str) -> R:
         """The registered versions that refer to this schema."""
