@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from keys.admin.evidence import Evidence, evidence_of
 from keys.admin.forms import FORMS, ConfirmTermsForm, DecisionForm
-from keys.admin.wording import WORDS
+from keys.admin.wording import WORDS, words_of_approval
 from keys.decisions import (
     RULES,
     Change,
@@ -140,6 +140,8 @@ def _page(
     rule, words = RULES[verb], WORDS[verb]
     items = [_item(evidence, rule.sources, refused or {}) for evidence in evidence_of(keys)]
     possible = [item for item in items if item.possible]
+    if verb is Verb.APPROVE:
+        words = words_of_approval([item.evidence.approvals_missing for item in possible])
     subject = str(keys[0]) if len(keys) == 1 else f"{len(keys)} keys"
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),

@@ -28,6 +28,10 @@ class Evidence:
     approvals_needed: int = 1
     agreed: Terms | None = None
 
+    @property
+    def approvals_missing(self) -> int:
+        return self.approvals_needed - len(self.approvals)
+
 
 def evidence_of(keys: Sequence[Key]) -> list[Evidence]:
     """For keys loaded by `keys.decisions.load`: four more queries, however many keys (≤ 100)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from keys.decisions import Verb
@@ -87,3 +88,19 @@ WORDS: dict[Verb, Words] = {
         True,
     ),
 }
+
+
+def words_of_approval(missing: Collection[int]) -> Words:
+    """What approving does where the keys need so many approvals more: under four eyes the first activates nothing."""
+    words = WORDS[Verb.APPROVE]
+    if not missing or max(missing) <= 1:
+        return words
+    if min(missing) <= 1:
+        consequence = (
+            "Keys that somebody approved already become active at once. The others wait for another operator."
+        )
+        return words._replace(consequence=consequence)
+    return words._replace(
+        consequence="Your approval is recorded, with these terms. The key becomes active when another operator agrees.",
+        undo="Until then it can be rejected.",
+    )

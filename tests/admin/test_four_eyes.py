@@ -34,10 +34,15 @@ def key() -> Key:
 
 def test_the_second_operator_activates(sit_down: Callable[..., Browser], key: Key) -> None:
     mara, milo = sit_down("mara", "manager"), sit_down("milo", "manager")
+    page = mara.get(decide_url("approve", key)).content.decode()
+    assert "becomes active when another operator agrees" in page
     assert decide(mara, "approve", key, scopes=["schemas:read"], profile="strict").status_code == 302
     key.refresh_from_db()
     assert key.status == KeyStatus.PENDING
+    other = pending_key("invoices")
+    assert "The others wait for another" in milo.get(decide_url("approve", key, other)).content.decode()
     page = milo.get(decide_url("approve", key)).content.decode()
+    assert "becomes active at once" in page
     assert "1 of 2 approvals" in page
     assert "mara" in page
     assert "strict" in page, "the second operator sees the terms that the first one fixed"
