@@ -124,15 +124,16 @@ def test_a_client_at_its_limit_is_refused_everywhere_and_costs_the_others_nothin
     code += "with transaction.atomic(): advance(c)"
     strict_server.manage("shell", "-c", code)
     caller, neighbour = come_from("203.0.113.5"), come_from("203.0.113.6")
-    alone = median_seconds(lambda: assert_granted(neighbour.signed(other, "GET", "/api/v1/auth/me")))
+    before = quota(neighbour.signed(other, "GET", "/api/v1/auth/me"))
     if time.time() % 60 > 50:
         time.sleep(60 - time.time() % 60)  # five requests must fall into one window
     answers = [caller.signed(greedy, "GET", "/api/v1/auth/me") for _ in range(20)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 15
     assert quota(answers[-1])[:4] == ("client", 5, 60, 0)
     assert assert_refused(answers[-1], 429, "RATE_LIMITED")["details"]["limit"] == 5
-    beside = median_seconds(lambda: assert_granted(neighbour.signed(other, "GET", "/api/v1/auth/me")))
-    assert beside < alone * 3 + 0.02
+    answer = neighbour.signed(other, "GET", "/api/v1/auth/me")
+    assert_granted(answer)
+    assert quota(answer)[3] in (before[3] - 1, before[1] - 1)  # its own call alone, or a new minute
 
 
 def test_wrong_signatures_are_refused_before_any_cryptography(
@@ -161,15 +162,6 @@ def test_wrong_signatures_are_refused_before_any_cryptography(
     assert int(refused.headers["Retry-After"]) > 0
     assert_granted(far.signed(victim, "GET", "/api/v1/auth/me"))
     assert_granted(attacker.signed(neighbour, "GET", "/api/v1/auth/me"))
-
-
-def median_seconds(call: Callable[[], object], times: int = 15) -> float:
-    durations = []
-    for _ in range(times):
-        started = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - started)
-    return sorted(durations)[times // 2]
 
 
 @pytest.mark.parametrize("rate", ["", "60", "x/minute", "60/fortnight", "-1/minute", "1.5/second"])

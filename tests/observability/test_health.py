@@ -19,7 +19,8 @@ from tests.support.server import DataFoldServer
 from tests.support.stack import Stack, current_stack, new_folder
 from tests.support.wire import assert_granted, assert_refused
 
-BOUND_SECONDS = 3.0
+# Three, and as much again for a machine that runs other tests beside; what hangs would hang for minutes.
+BOUND_SECONDS = 6.0
 POSTGRES_ONLY = pytest.mark.skipif(
     current_stack() is not Stack.POSTGRES, reason="needs PostgreSQL and Redis: DATAFOLD_TEST_STACK=postgres"
 )
@@ -130,7 +131,7 @@ def test_a_part_that_hangs_delays_nothing_and_is_named(
 ) -> None:
     assert_granted(get(fragile, "/health/ready")[0])
     with own.paused(part):
-        for _ in range(4):
+        for _ in range(2):
             answer, seconds = get(fragile, "/health/ready")
             assert seconds < BOUND_SECONDS
             error = assert_refused(answer, 503, "SERVICE_UNAVAILABLE")
@@ -142,7 +143,7 @@ def test_a_part_that_hangs_delays_nothing_and_is_named(
         scrape, seconds = get(fragile, "/metrics")
         assert scrape.status_code == 200
         assert seconds < BOUND_SECONDS
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while get(fragile, "/health/ready")[0].status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
