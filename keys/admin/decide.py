@@ -141,7 +141,7 @@ def _page(
     items = [_item(evidence, rule.sources, refused or {}) for evidence in evidence_of(keys)]
     possible = [item for item in items if item.possible]
     if verb is Verb.APPROVE:
-        words = words_of_approval([item.evidence.approvals_missing for item in possible])
+        words = words_of_approval([item.evidence.approvals_missing(request.user.pk) for item in possible])
     subject = str(keys[0]) if len(keys) == 1 else f"{len(keys)} keys"
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),

@@ -28,9 +28,9 @@ class Evidence:
     approvals_needed: int = 1
     agreed: Terms | None = None
 
-    @property
-    def approvals_missing(self) -> int:
-        return self.approvals_needed - len(self.approvals)
+    def approvals_missing(self, operator: int | None) -> int:
+        """How many are due beside those that others than this operator gave."""
+        return self.approvals_needed - sum(given.operator_id != operator for given in self.approvals)
 
 
 def evidence_of(keys: Sequence[Key]) -> list[Evidence]:

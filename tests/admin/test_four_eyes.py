@@ -58,7 +58,8 @@ def test_one_operator_alone_does_not_activate(sit_down: Callable[..., Browser], 
     decide(mara, "approve", key)
     second = decide(mara, "approve", key)
     assert second.status_code == 409
-    assert "another operator" in second.content.decode()
+    assert "another operator must approve" in second.content.decode()
+    assert "becomes active at once" not in second.content.decode()
     key.refresh_from_db()
     assert key.status == KeyStatus.PENDING
 
