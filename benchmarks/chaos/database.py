@@ -141,7 +141,7 @@ def usage(records: Sequence[Record], query: Query) -> tuple[int, int, list[str]]
     too_many = [
         f"{client}: {counted[client]} counted, {at_most[client]} sent"
         for client in certain
-        if int(counted[client]) > at_most[client]
+        if int(counted.get(client, 0)) > at_most[client]
     ]
     return certain.total(), int(sum(counted.values())), too_many
 
@@ -150,15 +150,18 @@ _NEVER_COUNTED = frozenset({"NONCE_REUSED", "SIGNATURE_EXPIRED", "TIMESTAMP_IN_F
 
 
 def pending(query: Query) -> dict[str, int]:
-    """What background work is still to be done, by kind."""
+    """What background work is still to be done, by kind: first what makes more of it, then that."""
     questions = {
-        "deliveries": "SELECT count(*) FROM accounts_webhookdelivery WHERE status = 'pending'",
+        "expiries": (
+            "SELECT count(*) FROM keys_key k JOIN accounts_client c ON c.id = k.client_id "
+            "WHERE k.status = 'active' AND c.client_id LIKE 'expiring-%'"
+        ),
         "validations": "SELECT count(*) FROM schemas_validationjob WHERE state IN ('queued', 'running')",
-        "expiries": "SELECT count(*) FROM keys_key WHERE status = 'active' AND expires_at <= now()",
         "events not told": (
             "SELECT count(*) FROM accounts_auditevent e, accounts_webhookcursor c "
             "WHERE c.name = 'audit' AND e.id > c.position"
         ),
+        "deliveries": "SELECT count(*) FROM accounts_webhookdelivery WHERE status = 'pending'",
     }
     return {kind: int(query(question)[0][0]) for kind, question in questions.items()}
 

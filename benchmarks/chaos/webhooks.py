@@ -61,11 +61,15 @@ class Deliveries:
 
 
 def lost(deliveries: Deliveries, query: Query) -> list[str]:
-    """Audit events that make a webhook and were not delivered, or whose delivery never arrived."""
+    """Audit events that make a webhook and were not delivered, or whose delivery never arrived; and
+    deliveries that arrived, of which the database knows nothing."""
     rows = query("SELECT source, status, event_id FROM accounts_webhookdelivery WHERE source <> ''")
     made = {source: (status, str(event_id)) for source, status, event_id in rows}
     created = query("SELECT min(created_at) FROM accounts_webhook")[0][0]
-    missing = []
+    if created is None:
+        return ["the webhook itself"]
+    known = {event_id for _, event_id in made.values()}
+    missing = [f"event {event} arrived and is unknown" for event in deliveries.by_event if event not in known]
     for pk, action, key_status, created_at in query(
         "SELECT id, action, after ->> 'status', created_at FROM accounts_auditevent ORDER BY id"
     ):
@@ -97,5 +101,5 @@ def out_of_order(deliveries: Deliveries, query: Query) -> list[str]:
         for pk, delivery_id in query("SELECT id, delivery_id FROM accounts_webhookdelivery")
     }
     first = dict.fromkeys(each.header("DataFold-Delivery") for each in deliveries.received)
-    arrived = [place[name] for name in first]
+    arrived = [place[name] for name in first if name in place]
     return [f"delivery {earlier} before {later}" for earlier, later in pairwise(arrived) if later < earlier]

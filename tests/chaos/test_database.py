@@ -16,6 +16,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.audit import Actor, record_event
+from accounts.models import Webhook, WebhookDelivery
+from accounts.webhooks.feed import feed
 from accounts.webhooks.subscriptions import create_webhook
 from benchmarks.chaos import database, webhooks
 from benchmarks.chaos.records import Record
@@ -125,13 +127,15 @@ def test_a_key_without_event_is_found() -> None:
 
 
 def test_work_that_is_still_to_be_done_is_counted(written: Record) -> None:
-    """A validation that runs, and a key past its end."""
+    """A validation that runs, and a key that will expire."""
     before = database.pending(query)
     ValidationJob.objects.create(
         version=SchemaVersion.objects.get(), file="f", media=Media.NDJSON, size=1, state="running"
     )
-    Key.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert database.pending(query) == {**before, "validations": 1, "expiries": 1}
+    register_active("expiring-0")
+    left = database.pending(query)
+    assert (before["validations"], before["expiries"]) == (0, 0)
+    assert (left["validations"], left["expiries"]) == (1, 1)
 
 
 def test_expiries_that_did_not_happen_or_happened_twice() -> None:
@@ -181,9 +185,6 @@ def test_a_use_that_was_counted_twice_is_found(written: Record) -> None:
 @pytest.fixture
 def deliveries(settings: Any) -> list[Received]:
     """Two events that were delivered, in order."""
-    from accounts.models import WebhookDelivery
-    from accounts.webhooks.feed import feed
-
     settings.DATAFOLD_WEBHOOK_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     create_webhook(actor=Actor.system(), client=None, url="https://localhost:8443/", events=["*"])
     register_active("told")
@@ -205,6 +206,21 @@ def test_webhooks_that_came_as_they_should(deliveries: list[Received]) -> None:
 
 def test_a_webhook_that_never_came_is_lost(deliveries: list[Received]) -> None:
     assert webhooks.lost(Deliveries(deliveries[:-1]), query)
+
+
+def test_a_webhook_that_came_and_that_the_database_forgot_is_lost(deliveries: list[Received]) -> None:
+    WebhookDelivery.objects.latest("pk").delete()
+    found = webhooks.lost(Deliveries(deliveries), query)
+    assert any("arrived and is unknown" in each for each in found)
+    assert webhooks.out_of_order(Deliveries(deliveries), query) == []
+
+
+def test_a_database_that_lost_everything_is_told(deliveries: list[Received], written: Record) -> None:
+    lost = changed(written, client="lost", nonce="lost")
+    assert database.usage([written, lost], query)[2] == []
+    assert database.missing_writes([changed(lost, kind="revoke")], query)
+    Webhook.objects.all().delete()
+    assert webhooks.lost(Deliveries(deliveries), query) == ["the webhook itself"]
 
 
 def test_an_event_that_nobody_fed_is_lost(deliveries: list[Received]) -> None:
