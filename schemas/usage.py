@@ -25,6 +25,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Max, Sum
 
 from accounts.models import Client
+from schemas.access import living_versions
 from schemas.epoch import connection
 from schemas.models import Schema, SchemaVersion, VersionRead
 
@@ -173,13 +174,11 @@ def readers_of(schema: Schema) -> list[dict[str, Any]]:
     ]
 
 
-def versions_in_use(versions: Iterable[SchemaVersion]) -> list[SchemaVersion]:
-    """Those of the versions that somebody read in the last 30 days."""
-    by_pk = {version.pk: version for version in versions}
-    used = VersionRead.objects.filter(version__in=list(by_pk), day__gte=_since()).values_list(
-        "version_id", flat=True
-    )
-    return [by_pk[pk] for pk in sorted(set(used))]
+def versions_in_use(schema: Schema) -> Iterable[SchemaVersion]:
+    """The versions that somebody read in the last 30 days, oldest first."""
+    used = VersionRead.objects.filter(version__schema=schema, day__gte=_since()).values("version_id")
+    found = living_versions(schema).filter(pk__in=used).order_by("number")
+    return found.iterator(chunk_size=20)
 
 
 def _since() -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -25,6 +26,9 @@ from schemas.errors import SchemaIncompatible, SchemaInvalid, SchemaTooComplex
 from schemas.formats.field_schema import fields_to_json_schema
 from schemas.models import Schema, SchemaVersion
 from schemas.references import Resources, resolve_references, resources_for, resources_of
+
+MAX_SECONDS = 15.0
+"""For all the versions that one document is compared with; each pair is bounded by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def judge(
         SchemaTooComplex, SchemaInvalid.
     """
     mode = mode or schema.compatibility
-    versions = list(against) if against is not None else _versions_for(schema, mode)
+    versions = against if against is not None else _versions_for(schema, mode)
     new = _Side(document.format, document.content, resources_of(resolve_references(document)))
     return _judge(versions, new, mode, policy or settings.DATAFOLD_COMPATIBILITY_POLICY)
 
@@ -102,30 +106,41 @@ def compare_versions(old: SchemaVersion, new: SchemaVersion, *, mode: str = "FUL
     return _judge([old], _side_of(new), mode, settings.DATAFOLD_COMPATIBILITY_POLICY)
 
 
-def _judge(versions: Sequence[SchemaVersion], new: _Side, mode: str, policy: str) -> Verdict:
+def _judge(versions: Iterable[SchemaVersion], new: _Side, mode: str, policy: str) -> Verdict:
+    """One version after the other: there may be many, and large ones."""
+    reports: dict[int, Report] = {}
+    end = time.monotonic() + MAX_SECONDS
     try:
-        reports = [
-            _numbered(
-                _check_pair(_side_of(version), new, cast(Mode, mode), cast(Policy, policy)), version.number
-            )
-            for version in versions
-        ]
+        for version in versions:
+            if reports and time.monotonic() > end:
+                raise _too_many(len(reports))
+            report = _check_pair(_side_of(version), new, cast(Mode, mode), cast(Policy, policy))
+            reports[version.number] = _numbered(report, version.number)
     except CompatibilityLimit as error:
         raise SchemaTooComplex(error.message, **error.details) from error
     except CompatibilityError as error:
         raise SchemaInvalid(error.message, **{"problems": [], **error.details}) from error
-    return Verdict(_merged(reports, cast(Mode, mode), policy), tuple(version.number for version in versions))
+    return Verdict(_merged(list(reports.values()), cast(Mode, mode), policy), tuple(reports))
+
+
+def _too_many(judged: int) -> SchemaTooComplex:
+    return SchemaTooComplex(
+        f"Only {judged} of the versions to be compared with could be judged within {MAX_SECONDS:.0f} seconds. Choose a "
+        "mode that is not transitive, or begin a new schema.",
+        judged=judged,
+    )
 
 
 def _side_of(version: SchemaVersion) -> _Side:
     return _Side(version.format, version.content, resources_for(version))
 
 
-def _versions_for(schema: Schema, mode: str) -> list[SchemaVersion]:
+def _versions_for(schema: Schema, mode: str) -> Iterable[SchemaVersion]:
     """Oldest first. A version that waits for approval counts: it may be served any moment."""
-    versions = access.living_versions(schema).order_by("-number")
-    found = list(versions) if mode.endswith("_TRANSITIVE") else list(versions[:1])
-    return found[::-1]
+    versions = access.living_versions(schema)
+    if mode.endswith("_TRANSITIVE"):
+        return versions.order_by("number").iterator(chunk_size=20)
+    return versions.order_by("-number")[:1]
 
 
 def _check_pair(old: _Side, new: _Side, mode: Mode, policy: Policy) -> Report:

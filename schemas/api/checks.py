@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -60,11 +61,11 @@ class CompatibilityView(CheckView):
         return ApiResponse(verdict.to_dict())
 
 
-def _versions(request: Request, schema: Schema, against: Any) -> list[SchemaVersion] | None:
+def _versions(request: Request, schema: Schema, against: Any) -> Iterable[SchemaVersion] | None:
     if against in (None, "latest"):
         return None
     if against == "in_use":
-        return usage.versions_in_use(access.living_versions(schema))
+        return usage.versions_in_use(schema)
     if isinstance(against, int) and not isinstance(against, bool):
         return [readable_version(request, schema, against)]
     raise serializers.ValidationError({"against": ['Send "latest", "in_use" or the number of a version.']})

@@ -210,6 +210,21 @@ def test_a_document_is_checked_against_the_versions_in_use(
     assert "note" in str(report["differences"])
 
 
+def test_many_versions_are_judged_for_so_long_and_no_longer(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("events")
+    owner.call("POST", "/api/v1/schemas/events/versions", {"fields": WITH_NOTE})
+    owner.call("PATCH", "/api/v1/schemas/events", {"compatibility": "BACKWARD_TRANSITIVE"})
+    sent = {"fields": [*WITH_NOTE, {"name": "more", "type": "date"}]}
+    compatibility = "/api/v1/schemas/events/compatibility"
+    assert owner.call("POST", compatibility, sent).json()["data"]["checked_against"] == [1, 2]
+    monkeypatch.setattr("schemas.verdicts.MAX_SECONDS", 0.0)
+    for path in (compatibility, "/api/v1/schemas/events/versions"):
+        error = owner.call("POST", path, sent).json()["error"]
+        assert (error["code"], error["details"]["judged"]) == ("SCHEMA_TOO_COMPLEX", 1)
+
+
 def test_lists_are_filtered_ordered_and_paged(
     owner: SignedClient, stranger: SignedClient, make: Make
 ) -> None:
