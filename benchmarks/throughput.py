@@ -4,6 +4,9 @@ gunicorn, PostgreSQL and Redis run for real; wrk asks. The variants take turns, 
 and each figure is the median of its rounds. A round in which one gunicorn worker did nearly all
 the work is thrown away and repeated, and after five of them there is no figure at all.
 
+The processor time that a request takes on the servers' side (workers, Redis and PostgreSQL) is told
+besides: other work on the machine does not add to it.
+
     python -m benchmarks.throughput --json
 """
 
@@ -24,10 +27,11 @@ from typing import Any
 
 os.environ.setdefault("DATAFOLD_TEST_STACK", "postgres")
 
+import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.server import DataFoldServer
-from tests.support.services import stop_services
+from tests.support.services import running_services, stop_services
 from tests.support.signing import Signer
 from tests.support.stack import run_folder
 
@@ -37,7 +41,8 @@ Headers = Callable[[str], dict[str, str]]
 
 TITLES = {
     "signed": "DataFold, signed GET of a schema version",
-    "open": "the same view without authentication",
+    "open": "the same view without authentication, limited by address",
+    "bare": "the same view without authentication or limit",
     "plain": "plain DRF view without authentication, one row",
     "token": "DRF TokenAuthentication",
     "hs256": "simplejwt, HS256",
@@ -49,6 +54,7 @@ TITLES = {
 CACHES = {
     "signed": "rendered versions and key directory on; memo of signatures on, never hit: each request is new",
     "open": "rendered versions on",
+    "bare": "rendered versions on",
 }
 
 
@@ -83,6 +89,7 @@ def measure(server: DataFoldServer, names: list[str], arguments: argparse.Namesp
     variants = requests_of(server, facts)
     rates: dict[str, list[float]] = {name: [] for name in names}
     latencies: dict[str, list[int]] = {name: [] for name in names}
+    processor: dict[str, list[float]] = {name: [] for name in names}
     for number in range(arguments.rounds + 1):
         for name in names:
             result = balanced_round(server, variants[name], arguments)
@@ -90,13 +97,21 @@ def measure(server: DataFoldServer, names: list[str], arguments: argparse.Namesp
                 continue  # warms caches and connections
             rates[name].append(result["requests"] / result["seconds"])
             latencies[name].append(result["p50_us"])
+            processor[name].append(result["processor_seconds"] / result["requests"] * 1e6)
         print(f"round {number} of {arguments.rounds} done", file=sys.stderr)
     median = {name: statistics.median(values) for name, values in rates.items()}
+    microseconds = {name: round(statistics.median(values)) for name, values in processor.items()}
     return {
         "requests_per_second": {name: round(value, 1) for name, value in median.items()},
         "p50_ms": {name: round(statistics.median(values) / 1000, 2) for name, values in latencies.items()},
         "signed_over": {
             name: round(median["signed"] / median[name], 3)
+            for name in names
+            if "signed" in median and name != "signed"
+        },
+        "processor_us_per_request": microseconds,
+        "signed_over_by_processor_time": {
+            name: round(microseconds[name] / microseconds["signed"], 3)
             for name in names
             if "signed" in median and name != "signed"
         },
@@ -148,6 +163,7 @@ def requests_of(
     return {
         "signed": ("/api/v1/schemas/bench/versions/1", signed, {}),
         "open": ("/open/bench/versions/1", None, {}),
+        "bare": ("/bare/bench/versions/1", None, {}),
         "plain": ("/plain/bench/1", None, {}),
         "token": ("/token/bench/1", None, bearer("Token", facts["token"])),
         "hs256": ("/hs256/bench/1", None, bearer("Bearer", facts["hs256"])),
@@ -161,12 +177,12 @@ def balanced_round(
     server: DataFoldServer, variant: tuple[str, Headers | None, dict[str, str]], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     for _ in range(5):
-        before = worker_seconds(server)
+        before, stores_before = worker_seconds(server), stores_seconds()
         result = one_round(server, variant, arguments)
-        after = worker_seconds(server)
+        after, stores_after = worker_seconds(server), stores_seconds()
         shares = [after[pid] - before.get(pid, 0) for pid in after]
         if max(shares) <= 0.8 * sum(shares):
-            return result
+            return {**result, "processor_seconds": sum(shares) + stores_after - stores_before}
         print("one worker had nearly all connections: repeated", file=sys.stderr)
     sys.exit(f"{variant[0]}: in five rounds one worker had nearly all connections; no figure comes of that")
 
@@ -216,13 +232,29 @@ def worker_seconds(server: DataFoldServer) -> dict[int, float]:
     return {worker.pid: sum(worker.cpu_times()[:2]) for worker in workers}
 
 
+def stores_seconds() -> float:
+    """Processor time of Redis and PostgreSQL so far."""
+    services = running_services(run_folder())
+    postgres = psutil.Process(services.postgres_pid)
+    # Of PostgreSQL's process with its children that have ended, and of those that live.
+    return (
+        sum(psutil.Process(services.redis_pid).cpu_times()[:2])
+        + sum(postgres.cpu_times()[:4])
+        + sum(sum(backend.cpu_times()[:2]) for backend in postgres.children())
+    )
+
+
 def table(results: dict[str, Any]) -> str:
-    lines = ["| | requests/s | median ms | signed is | cache |", "|---|---|---|---|---|"]
+    lines = [
+        "| | requests/s | median ms | signed is | processor µs | signed is | cache |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, rate in results["requests_per_second"].items():
-        ratio = results["signed_over"].get(name)
+        ratios = [results[kind].get(name) for kind in ("signed_over", "signed_over_by_processor_time")]
+        over, over_by_processor = (f"{ratio:.2f}×" if ratio else "" for ratio in ratios)
         lines.append(
-            f"| {TITLES[name]} | {rate:.0f} | {results['p50_ms'][name]} | {f'{ratio:.2f}×' if ratio else ''} "
-            f"| {results['caches'][name]} |"
+            f"| {TITLES[name]} | {rate:.0f} | {results['p50_ms'][name]} | {over} "
+            f"| {results['processor_us_per_request'][name]} | {over_by_processor} | {results['caches'][name]} |"
         )
     return "\n".join([*lines, "", f"Setup: {results['setup']}."])
 

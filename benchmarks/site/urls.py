@@ -23,6 +23,12 @@ class OpenVersionView(VersionDetailView):
     permission_classes = [AllowAny]
 
 
+class BareVersionView(OpenVersionView):
+    """The same without the limit that calls without a signature have; a signed call's is in its round trip."""
+
+    throttle_classes: list[Any] = []
+
+
 class OpenMeView(AuthMeView):
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
@@ -31,6 +37,7 @@ class OpenMeView(AuthMeView):
 urlpatterns: list[URLPattern | URLResolver] = [
     *project_urlpatterns,
     path("open/<str:name>/versions/<int:number>", OpenVersionView.as_view()),
+    path("bare/<str:name>/versions/<int:number>", BareVersionView.as_view()),
     path("plain/<str:name>/<int:number>", peers.PlainView.as_view()),
     path("token/<str:name>/<int:number>", peers.TokenView.as_view()),
     path("hs256/<str:name>/<int:number>", peers.HS256View.as_view()),
