@@ -49,6 +49,7 @@ class SignatureAuthentication(BaseAuthentication):
         view = (request.parser_context or {}).get("view")
         verified = verify_request(request._request, read_body=not getattr(view, "streams_body", False))
         context = current_context()
+        context.profile = verified.client.profile
         context.log_fields.update(client_id=verified.client.client_id, key=verified.key.thumbprint[:8])
         context.warnings += advice_for(verified.key, datetime.now(UTC))
         return SignedClient(verified.client, verified.key), verified

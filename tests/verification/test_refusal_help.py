@@ -181,6 +181,20 @@ def test_a_rotation_asks_for_both_signatures(client: WireClient, signer: Signer)
     )
 
 
+def test_a_refusal_after_the_signature_held_asks_for_what_the_profile_wants_too(client: WireClient) -> None:
+    strict = register_active("strict-rotates", profile="strict", scopes=["keys:rotate"])
+    signed = strict.sign(
+        "POST",
+        f"{ORIGIN}/api/v1/crypto/keys/rotate",
+        json_body={"public_key": Signer().public_hex},
+        covered=("@method", "@target-uri", "@authority", "content-digest", "content-type"),
+        tag="datafold",
+    )
+    refused = client.send(signed)
+    assert error(refused)["code"] == "SIGNATURE_MISSING"
+    assert refused["Accept-Signature"].count('"@authority"') == 2
+
+
 # --- Inspections ----------------------------------------------------------------------------------------
 
 
