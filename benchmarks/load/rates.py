@@ -11,7 +11,8 @@ from benchmarks.load.openloop import OpenLoop, Outcome, poisson
 from benchmarks.load.stack import Stack, Usage, say, stack
 from tests.support.services import Services
 
-STEPS = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.15)
+STEPS = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)  # of the guess
+ON, MOST_STEPS = 1.15, 12  # and on from there, while it is sustained
 GUESS_SECONDS = 8.0
 SUSTAINED_P99_MS = 500.0
 BUSY = 0.9
@@ -82,10 +83,10 @@ def one_series(site: Stack, series: Series, seconds: float) -> Series:
     presigner = Presigner(site.site)
     try:
         guess = capacity(site, presigner)
-        say(
-            f"{series.processes} processes: at most about {guess:.0f}/s; {len(STEPS)} rates of {seconds:.0f} s"
-        )
-        for number, step in enumerate(STEPS):
+        say(f"{series.processes} processes: at most about {guess:.0f}/s; {seconds:.0f} s for each rate")
+        step = STEPS[0]
+        for number in range(MOST_STEPS):
+            step = STEPS[number] if number < len(STEPS) else step * ON
             stage = one_stage(site, presigner, guess * step, seconds, seed=number)
             series.stages.append(stage)
             latencies = stage.outcome.percentiles()
@@ -94,7 +95,7 @@ def one_series(site: Stack, series: Series, seconds: float) -> Series:
                 f"p50 {latencies.get('p50', 0):7.1f} ms  p99 {latencies.get('p99', 0):7.1f} ms  "
                 f"lost {stage.outcome.lost}  unexpected {dict(stage.outcome.unexpected)}"
             )
-            if stage.outcome.lost:
+            if stage.outcome.lost or (number >= len(STEPS) - 1 and not stage.sustained):
                 break
     finally:
         presigner.close()

@@ -32,8 +32,16 @@ class Soak:
     def fifth(self, number: int, part: str) -> float:
         """Median megabytes of `part` in one fifth of the time, 0 to 4."""
         length = self.samples[-1][0] / 5
-        inside = [used[part] for at, used in self.samples if number * length <= at <= (number + 1) * length]
+        inside = [
+            used[part]
+            for at, used in self.samples
+            if part in used and number * length <= at <= (number + 1) * length
+        ]
         return statistics.median(inside)
+
+    def parts(self) -> list[str]:
+        """Those that were there all the time."""
+        return [part for part in self.samples[0][1] if all(part in used for _, used in self.samples)]
 
     def grew(self, part: str) -> float:
         return self.fifth(4, part) - self.fifth(2, part)
@@ -44,7 +52,7 @@ class Soak:
 
 
 class _Sampler(threading.Thread):
-    """Resident memory of each part, while the load runs in the main thread."""
+    """Memory of each process, while the load runs in the main thread."""
 
     def __init__(self, site: Stack) -> None:
         super().__init__(daemon=True)
@@ -55,7 +63,7 @@ class _Sampler(threading.Thread):
     def run(self) -> None:
         begun = time.monotonic()
         while not self._over.wait(SAMPLE_SECONDS):
-            used = {name: megabytes(each) for name, each in self._site.processes().items()}
+            used = _memory(self._site)
             self.samples.append((time.monotonic() - begun, used))
             if len(self.samples) % 12 == 0:
                 say(
@@ -68,13 +76,26 @@ class _Sampler(threading.Thread):
         self.join()
 
 
+def _memory(site: Stack) -> dict[str, float]:
+    """Megabytes of each process of the server, of PostgreSQL's together, and of Redis."""
+    found = site.processes()
+    master, *workers = found["web"]
+    named = {"web, master": [master]}
+    named |= {f"web, worker {number}": [worker] for number, worker in enumerate(workers, 1)}
+    named |= {name: found[name] for name in ("PostgreSQL", "Redis")}
+    return {name: megabytes(each) for name, each in named.items()}
+
+
 def megabytes(processes: list[psutil.Process]) -> float:
+    """Memory in proportion: a page that several processes share counts in parts."""
     total = 0
     for process in processes:
         try:
-            total += process.memory_info().rss
+            total += process.memory_full_info().pss
         except psutil.NoSuchProcess:
             continue
+        except psutil.AccessDenied:
+            total += process.memory_info().rss
     return total / 1e6
 
 
@@ -117,14 +138,15 @@ def section(soak: Soak) -> str:
         + ", ".join(f"{name} {value:.1f} ms" for name, value in latencies.items())
         + ".",
         "",
-        f"Resident memory, every {SAMPLE_SECONDS:.0f} s, medians by fifths of the time. Flat: the last fifth is above "
-        f"the middle one by at most {FLAT_RATIO - 1:.0%} or {FLAT_MEGABYTES:.0f} MB, whichever is more. PostgreSQL's "
-        "counts shared buffers once for each of its processes; Redis fills until the first nonces are forgotten.",
+        f"Memory of each process, every {SAMPLE_SECONDS:.0f} s, medians by fifths of the time; pages that processes "
+        "share count in parts (PSS). Flat: the last fifth is above "
+        f"the middle one by at most {FLAT_RATIO - 1:.0%} or {FLAT_MEGABYTES:.0f} MB, whichever is more. "
+        "PostgreSQL's grows until its shared buffers are full, Redis' until the first nonces are forgotten.",
         "",
         "| part | 1st fifth | 2nd | 3rd | 4th | 5th | grew since the 3rd | |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for part in ("web", "PostgreSQL", "Redis"):
+    for part in soak.parts():
         fifths = " | ".join(f"{soak.fifth(number, part):.0f} MB" for number in range(5))
         lines.append(
             f"| {part} | {fifths} | {soak.grew(part):+.1f} MB | {'flat' if soak.flat(part) else 'not flat'} |"
