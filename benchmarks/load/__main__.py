@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.load import growth, processes, rates, report, soak
+from benchmarks.load import growth, processes, rates, report, soak, units
 from benchmarks.load.stack import say, services
 
 
@@ -40,6 +40,11 @@ def main() -> None:
                 threads=arguments.threads,
             )
             report.write({"soak": soak.section(soaked)}, arguments.output)
+        if "units" in arguments.parts:
+            costs = units.measure(parts, arguments.stage_seconds / 2)
+            report.write({"units": units.section(costs)}, arguments.output)
+            if arguments.output.resolve() == report.PATH:
+                report.fill_in(units.arithmetic(costs), report.SCALING)
         if "processes" in arguments.parts:
             report.write(
                 {"processes": processes.measure(parts, arguments.stage_seconds / 2)}, arguments.output

@@ -11,7 +11,8 @@ from pathlib import Path
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "load.md"
 TRIED = PATH.parents[1] / ".data" / "load.md"  # of a run in short
-ORDER = ("rates", "soak", "growth", "processes")
+ORDER = ("rates", "soak", "units", "growth", "processes")
+SCALING = PATH.with_name("scaling.md")
 HEAD = """# Load
 
 Written by `make load` (`python -m benchmarks.load`, whose `--help` names its parts); do not edit it. Web processes,
@@ -20,6 +21,7 @@ append-only file); limits on rates are lifted, requests are logged. Requests are
 What follows from these figures for larger installations is in [scaling.md](scaling.md), attacks are in
 [attacks.md](attacks.md).
 """
+FIGURES, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
 _SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)\n<!-- end -->\n", re.DOTALL)
 
 
@@ -31,6 +33,15 @@ def write(found: dict[str, str], path: Path = PATH) -> None:
     parts = [f"<!-- {name} -->\n{sections[name]}\n<!-- end -->\n" for name in ORDER if name in sections]
     path.parent.mkdir(exist_ok=True)
     path.write_text(wrapped("\n".join([HEAD, *parts])))
+
+
+def fill_in(text: str, path: Path) -> None:
+    """Replace what stands between the marks of figures in a document that is written by hand otherwise."""
+    before, mark, rest = path.read_text().partition(FIGURES)
+    _, end, after = rest.partition(FIGURES_END)
+    if not mark or not end:
+        raise SystemExit(f"{path.name} has no place for its figures.")
+    path.write_text(f"{before}{mark}\n\n{wrapped(text)}\n\n{wrapped(machine())}\n\n{end}{after}")
 
 
 def wrapped(text: str) -> str:

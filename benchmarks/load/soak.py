@@ -31,13 +31,9 @@ class Soak:
 
     def fifth(self, number: int, part: str) -> float:
         """Median megabytes of `part` in one fifth of the time, 0 to 4."""
-        length = self.samples[-1][0] / 5
-        inside = [
-            used[part]
-            for at, used in self.samples
-            if part in used and number * length <= at <= (number + 1) * length
-        ]
-        return statistics.median(inside)
+        count = len(self.samples)
+        inside = self.samples[number * count // 5 : (number + 1) * count // 5] or self.samples[-1:]
+        return statistics.median(used[part] for _, used in inside)
 
     def parts(self) -> list[str]:
         """Those that were there all the time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -69,7 +70,8 @@ class Stack:
 
 @contextmanager
 def services() -> Iterator[Services]:
-    """PostgreSQL and Redis for everything that is started inside."""
+    """PostgreSQL and Redis for everything that is started inside; they end with it, also when it is told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield running_services(run_folder())
     finally:
