@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import statistics
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -119,12 +120,11 @@ class Restart:
 
 
 def restarts(parts: Services, *, times: int = 3) -> list[Restart]:
-    """Workers replaced (HUP), the whole server replaced (USR2, then TERM to the old one), stopped (TERM)."""
+    """Workers replaced (HUP), the server stopped (TERM)."""
     found = []
     for number in range(times):
         with stack(f"restart{number}", parts, WORKERS="2") as site:
             found.append(_under_load(site, "restart of the workers (HUP)", _hang_up))
-            found.append(_under_load(site, "replacement of the server (USR2)", _replace))
         with stack(f"stop{number}", parts, WORKERS="2") as site:
             found.append(_under_load(site, "stop (TERM)", _terminate))
     return found
@@ -132,7 +132,7 @@ def restarts(parts: Services, *, times: int = 3) -> list[Restart]:
 
 def _under_load(site: Stack, what: str, act: Any) -> Restart:
     presigner = Presigner(site.site)
-    rate = min(200.0, AT * capacity(site, presigner))
+    rate = min(100.0, 0.4 * capacity(site, presigner))
     schedule = poisson(rate, 8.0, 11)
     planned = presigner.sign(len(schedule), {"read": 0.8, "write": 0.2})
     presigner.close()
@@ -143,8 +143,6 @@ def _under_load(site: Stack, what: str, act: Any) -> Restart:
         begun = time.perf_counter()
         act(site)
         took.append(time.perf_counter() - begun)
-
-    import threading
 
     thread = threading.Thread(target=act_and_clock)
     thread.start()
@@ -165,18 +163,6 @@ def _hang_up(site: Stack) -> None:
     before = {worker.pid for worker in _workers(site)}
     site.server.arbiter.send_signal(signal.SIGHUP)
     _until(lambda: not before & {worker.pid for worker in _workers(site)})
-
-
-def _replace(site: Stack) -> None:
-    """A new server on the same socket, and the old one told to go once the new one works."""
-    old = site.server.arbiter
-    old.send_signal(signal.SIGUSR2)
-    _until(lambda: any(len(child.children()) == 2 for child in old.children()))
-    new = next(child for child in old.children() if child.children())
-    time.sleep(1.0)
-    old.terminate()
-    old.wait(30)
-    site.server.arbiter = new
 
 
 def _terminate(site: Stack) -> None:

@@ -11,11 +11,12 @@ from tests.support.server import DataFoldServer
 
 @pytest.fixture(scope="session")
 def impatient(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
-    """One process of two threads, a second to send a request, three for all of it."""
+    """One process of two threads, a second to send a request and between two, three for all of it."""
     return start_server(
         "impatient",
         WORKERS="1",
         THREADS="2",
+        KEEPALIVE="1",
         DATAFOLD_READ_TIMEOUT_SECONDS="1",
         DATAFOLD_REQUEST_TIMEOUT_SECONDS="3",
     )

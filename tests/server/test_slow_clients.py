@@ -145,6 +145,27 @@ def test_who_takes_too_long_is_told_so(impatient: DataFoldServer, begun: str) ->
         assert_timed_out(connection)
 
 
+def test_a_connection_is_kept_for_so_long_and_closed_without_a_word(impatient: DataFoldServer) -> None:
+    with clients(impatient, 1, "") as [silent], clients(impatient, 1, LIVE) as [asked]:
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert silent.recv(1) == asked.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        f"GET /health/live HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n",
+        f"GET /health/live HTTP/1.0\r\n{HOST}\r\n",
+    ],
+    ids=["close", "HTTP/1.0"],
+)
+def test_nothing_is_answered_after_the_last_request(datafold_server: DataFoldServer, last: str) -> None:
+    with connect(datafold_server, LIVE + last + LIVE) as sock:
+        data = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert data.count(b" 200 OK\r\n") == 2
+    assert data.count(b"\r\nConnection: close\r\n") == 1
+
+
 def test_a_body_that_trickles_ends_with_the_hard_limit(impatient: DataFoldServer) -> None:
     """Every pause is short enough; all of them together are not."""
     with raw_connection(impatient.port) as connection:
