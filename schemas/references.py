@@ -86,6 +86,7 @@ def referring_versions(schema: Schema) -> list[SchemaVersion]:
     sources = SchemaReference.objects.filter(target__schema=schema).values("source")
     return list(
         SchemaVersion.objects.select_related("schema")
+        .defer("content", "canonical", "receipt")
         .filter(pk__in=sources, schema__deleted_at__isnull=True, generation=F("schema__generation"))
         .exclude(schema=schema)
         .order_by("schema__name", "number")[:100]

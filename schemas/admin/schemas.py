@@ -29,6 +29,9 @@ from schemas.verdicts import break_glass_open
 
 RECENT_EVENTS = 8
 SHOWN_VERSIONS = 50
+OFFERED_VERSIONS = 200
+HEAVY = ("content", "canonical", "receipt")
+"""What a list of versions does not show, and may be a megabyte of each."""
 STATE_LABELS = {
     SchemaState.AVAILABLE.label: "info",
     SchemaState.APPROVED.label: "success",
@@ -152,16 +155,14 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         schema = Schema.objects.filter(pk=pk).first()
-        versions = list(SchemaVersion.objects.filter(schema=pk).select_related("author")[:200])
+        versions = list(schema.versions.defer(*HEAVY)[:OFFERED_VERSIONS]) if schema else []
         if schema is None or len(versions) < 2:
             raise Http404
-        for version in versions:
-            version.schema = schema
-        by_number = {str(version.number): version for version in versions}
-        new = by_number.get(request.GET.get("new", ""), versions[0])
-        old = by_number.get(
-            request.GET.get("old", ""), versions[versions.index(new) + 1 if new != versions[-1] else 0]
-        )
+        newest = schema.versions.get(pk=versions[0].pk)
+        new = named_version(schema, request.GET.get("new", "")) or newest
+        before = schema.versions.filter(number__lt=new.number).first()
+        old = named_version(schema, request.GET.get("old", "")) or before or newest
+        versions += [version for version in (new, old) if version not in versions]
         context = {
             **self.admin_site.each_context(request),
             "title": f"{schema.name}: v{old.number} and v{new.number}",
@@ -176,10 +177,17 @@ class SchemaAdmin(ExportableAdmin, ReadOnlyAdmin):
         return TemplateResponse(request, "schemas/diff.html", context)
 
 
+def named_version(schema: Schema, number: str) -> SchemaVersion | None:
+    """The version of that number, as a query has it."""
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    return schema.versions.filter(number=int(number)).first()
+
+
 def schema_panels(request: HttpRequest, schema: Schema) -> dict[str, Any]:
     """What the schema's page shows around its facts."""
     may = request.user.has_perm
-    versions = list(schema.versions.select_related("author", "author_key")[:SHOWN_VERSIONS])
+    versions = list(schema.versions.defer(*HEAVY).select_related("author", "author_key")[:SHOWN_VERSIONS])
     for version in versions:
         version.schema = schema
     return {

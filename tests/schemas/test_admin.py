@@ -76,8 +76,9 @@ def test_the_pages_show_what_there_is(
 
 
 def test_two_versions_stand_side_by_side_with_the_report(
-    owner: SignedClient, make: Make, sit_down: Callable[[str], Browser]
+    owner: SignedClient, make: Make, sit_down: Callable[[str], Browser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("schemas.admin.schemas.OFFERED_VERSIONS", 2)
     make("events", compatibility="NONE")
     must = [*FIELDS, {"name": "must", "type": "string", "required": True}]
     owner.call("POST", "/api/v1/schemas/events/versions", {"fields": must})
@@ -89,6 +90,10 @@ def test_two_versions_stand_side_by_side_with_the_report(
     assert "df-added" in page
     assert auditor.get(f"{link}?old=2&new=1").status_code == 200
     assert auditor.get(f"{link}?old=x&new=99").status_code == 200
+    owner.call("POST", "/api/v1/schemas/events/versions", {"fields": [*must, {"name": "x", "type": "date"}]})
+    assert "v2 and v3 side by side" in auditor.get(link).content.decode()
+    assert "v1 and v3 side by side" in auditor.get(f"{link}?old=1&new=3").content.decode()
+    assert "v3 and v1 side by side" in auditor.get(f"{link}?new=1").content.decode()
     for number in (1, 2):
         properties = {"event": {"$ref": "datafold:events/1"}, "n": {"type": "string", "maxLength": number}}
         body = {"format": "jsonschema", "content": {"properties": properties}}
