@@ -48,7 +48,7 @@ def _shown(outcome: Outcome) -> str:
 def _sent(facts: dict[str, Any]) -> str:
     if "per_minute" in facts:
         return f"{facts['per_minute']:,} a minute ({facts['behind']:,} more waited for answers and were not sent)"
-    return f"{facts['bytes'] / 1e6:,.0f} MB on up to {facts['open']:,} connections"
+    return f"{facts['bytes'] / 1e6:,.1f} MB on up to {facts['open']:,} connections"
 
 
 def _seen(facts: dict[str, Any]) -> str:
