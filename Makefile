@@ -82,7 +82,7 @@ bench: $(VENV)/dev.stamp ## Run the benchmarks
 	done
 
 .PHONY: chaos
-chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; writes docs/chaos.md (QUICK=1: a few, a minute)
+chaos: $(VENV)/dev.stamp ## Break every part of a whole DataFold under load; writes docs/chaos.md (QUICK=1: a few, two minutes)
 	@$(BIN)/python -m benchmarks.chaos $(if $(QUICK),--quick,--report docs/chaos.md)
 
 .PHONY: load

@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="the faults that are over soon; about a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="the faults that are over soon; about two minutes"
+    )
     parser.add_argument("--only", nargs="*", default=[], metavar="PART", help="faults whose names have it")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report in Markdown")
     parser.add_argument("--keep", action="store_true", help="keep logs, records and data")
