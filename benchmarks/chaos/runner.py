@@ -92,7 +92,7 @@ class Run:
         except RuntimeError as error:
             reason = str(error)
         cut = [fault.name for fault in [*FAULTS, *FALLBACK_FAULTS] if fault.needs_namespace]
-        self.skipped = [(name, reason) for name in cut]
+        self.skipped = [(name, reason) for name in dict.fromkeys(cut)]
         self.say(f"Without a network namespace ({reason}) no network is cut.")
         return None
 
