@@ -50,9 +50,7 @@ def main() -> None:
                 {"processes": processes.measure(parts, arguments.stage_seconds / 2)}, arguments.output
             )
         if "growth" in arguments.parts:
-            report.write(
-                {"growth": growth.measure(arguments.audit_events, arguments.rounds)}, arguments.output
-            )
+            report.write({"growth": growth.measure(arguments.most, arguments.rounds)}, arguments.output)
     say(f"written to {arguments.output}")
 
 
@@ -78,9 +76,11 @@ def parse() -> argparse.Namespace:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     arguments.parts = arguments.parts or list(report.ORDER)
     arguments.output = arguments.output or (report.TRIED if arguments.quick else report.PATH)
+    arguments.most = growth.Most(audit_events=arguments.audit_events)
     if arguments.quick:
         arguments.stage_seconds, arguments.soak_seconds = 4.0, 40.0
-        arguments.audit_events, arguments.rounds = 100_000, 2
+        arguments.rounds = 2
+        arguments.most = growth.Most(keys=10_000, schemas=10_000, audit_events=50_000)
     return arguments
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import registered_keys, registry
 from benchmarks.load.mix import FIELDS, REGISTER, SCHEMAS
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
 REQUESTS = 15  # of each kind in each round
 CHUNK = 1_000_000
+FEW = 1_000
 MIN_FREE_BYTES_PER_EVENT = 1200
+
+
+class Most(NamedTuple):
+    """How many there are of each in the large databases."""
+
+    keys: int = 1_000_000
+    schemas: int = 100_000
+    audit_events: int = 10_000_000
 
 
 @dataclass
@@ -43,7 +52,7 @@ Call = Callable[[Filled, str], float]
 Dimension = tuple[str, dict[str, Filled], dict[str, Call]]
 
 
-def measure(audit_events: int, rounds: int) -> str:
+def measure(most: Most, rounds: int) -> str:
     enter_stack()
     from django.conf import settings
 
@@ -54,7 +63,7 @@ def measure(audit_events: int, rounds: int) -> str:
         "Milliseconds of one request, medians over rounds in which the two sizes take turns; one process, "
         "PostgreSQL and Redis. Warm: the key is in the process's directory, the version in its cache.",
     ]
-    for name, filled, calls in dimensions(audit_events):
+    for name, filled, calls in dimensions(most):
         few, many = filled
         lines += ["", f"| {name} | {few} | {many} | ratio |", "|---|---|---|---|"]
         for kind, times in alternate(filled, calls, rounds).items():
@@ -66,15 +75,15 @@ def measure(audit_events: int, rounds: int) -> str:
     return "\n".join(lines)
 
 
-def dimensions(audit_events: int) -> Iterator[Dimension]:
+def dimensions(most: Most) -> Iterator[Dimension]:
     yield (
         "registered keys",
-        {f"{size:,}": with_keys(size) for size in (1_000, 1_000_000)},
+        {f"{size:,}": with_keys(size) for size in (FEW, most.keys)},
         {"signed read, warm": _read_me, "signed read, key not cached": _read_cold, "registration": _register},
     )
     yield (
         "schemas",
-        {f"{size:,}": with_schemas(size) for size in (1_000, 100_000)},
+        {f"{size:,}": with_schemas(size) for size in (FEW, most.schemas)},
         {
             "signed read of a version, warm": _read_version,
             "signed read of a version, not cached": _read_version_cold,
@@ -84,7 +93,7 @@ def dimensions(audit_events: int) -> Iterator[Dimension]:
     )
     yield (
         "audit events",
-        {f"{size:,}": with_events(size) for size in (1_000, audit_events)},
+        {f"{size:,}": with_events(size) for size in (FEW, most.audit_events)},
         {
             "new schema (appends an event)": _write,
             "registration (appends an event)": _register,
