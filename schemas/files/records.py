@@ -17,11 +17,17 @@ from typing import IO, Any, Final
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
 _PIECE: Final = 256 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+_LONGEST_MARK: Final = 16
+"""Characters that may be read together: -Infinity, or an escape of two halves."""
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
 
+class _NoValueError(ValueError):
+    """NaN and the like."""
+
+
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise _NoValueError(f"{name} is no JSON value")
 
 
 DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -209,8 +215,9 @@ class _Scanner:
                 raise UnreadableFileError("An element is nested too deep to be read.") from None
             except ValueError as error:
                 problem = error
-            # What ends where the text ends may go on in the file: 12 may become 123.
-            if problem is None and (end < len(self._text) or self._ended):
+                if self._is_lasting(error):
+                    raise self._no_json(error) from error
+            if problem is None and (end + 2 < len(self._text) or self._ended or not self._may_go_on(end)):
                 self._move(end)
                 return value
             if len(self._text) - self._at > MAX_RECORD_BYTES:
@@ -218,10 +225,22 @@ class _Scanner:
             if not self._fill(need):
                 if problem is None:
                     continue
-                raise UnreadableFileError(
-                    f"The element at byte {self.offset} is no JSON: {problem}."
-                ) from problem
+                raise self._no_json(problem) from problem
             need *= 2
+
+    def _may_go_on(self, end: int) -> bool:
+        """Whether a value that ends there may go on in the file: 12 as 123, 1 and `e-` as 1e-7."""
+        rest = self._text[end : end + 3]
+        return not rest or (len(rest) < 3 and rest[0] in ".eE")
+
+    def _is_lasting(self, error: ValueError) -> bool:
+        """Whether no text behind it could mend the error: it is not about an end that may go on."""
+        if isinstance(error, json.JSONDecodeError):
+            return error.pos < len(self._text) - _LONGEST_MARK and not error.msg.startswith("Unterminated")
+        return isinstance(error, _NoValueError)
+
+    def _no_json(self, error: ValueError) -> UnreadableFileError:
+        return UnreadableFileError(f"The element at byte {self.offset} is no JSON: {error}.")
 
     def broken(self, expected: str) -> UnreadableFileError:
         return UnreadableFileError(f"At byte {self.offset} the file should have {expected}.")

@@ -272,6 +272,21 @@ def test_hostile_records_do_not_stop_the_file() -> None:
     assert [type(record) for record in records] == [*bad, dict, *bad, *bad, int]
 
 
+@pytest.mark.parametrize("broken", [b'{"a": NaN}', b'{"a": 1 "b": 2}', b'{"a": tru}'])
+def test_a_mistake_in_a_large_array_is_named_where_it_is(broken: bytes) -> None:
+    body = b"[1, " + broken + b", 2" * 4_000_000 + b"]"
+    with pytest.raises(UnreadableFileError, match="byte 4 is no JSON"):
+        list(read_json_array(io.BufferedReader(io.BytesIO(body)), 0))
+
+
+def test_an_array_is_read_whatever_pieces_it_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [True, None, -1.5e-7, '\u00e9\U0001f600\\"', {"a": [{}, ""]}, 123456789]
+    body = json.dumps(values).encode()
+    for piece in range(1, 40):
+        monkeypatch.setattr("schemas.files.records._PIECE", piece)
+        assert [value for value, _ in read_json_array(io.BytesIO(body), 0)] == values
+
+
 def test_one_element_without_end_is_refused_in_bounded_memory() -> None:
     with pytest.raises(UnreadableFileError):
         list(read_json_array(io.BufferedReader(io.BytesIO(b'["' + b"a" * 20_000_000)), 0))
