@@ -20,6 +20,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_MARK: Final = 16
 """Characters that may be read together: -Infinity, or an escape of two halves."""
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
+_BLANKS: Final = ("", " ", "\t", "\r", "\n")
+_COMMA: Final = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?=[^ \t\r\n])")
 
 
 class _NoValueError(ValueError):
@@ -87,9 +89,10 @@ def read_json_array(file: IO[bytes], start: int) -> Iterator[tuple[Any, int]]:
     elif not _go_on(scanner):
         return
     while True:
+        yield from scanner.plain_values()
         record = scanner.value()
         yield record, scanner.offset
-        if not _go_on(scanner):
+        if not scanner.passes_comma() and not _go_on(scanner):
             return
 
 
@@ -189,6 +192,35 @@ class _Scanner:
             if not self._fill(_PIECE):
                 return ""
 
+    def plain_values(self) -> Iterator[tuple[Any, int]]:
+        """The elements from here on that the text holds whole, with a comma and what is behind it.
+
+        Whatever is not plain is left to `value`.
+        """
+        text, parse, is_ascii = self._text, self._parse, self._is_ascii
+        while True:
+            at = self._at
+            try:
+                value, end = parse(text, at)
+            except (ValueError, RecursionError):
+                return
+            comma = _COMMA.match(text, end)
+            if comma is None:
+                return
+            offset = self.offset + (end - at if is_ascii else len(text[at:end].encode()))
+            self._at = comma.end()
+            self.offset = offset + self._at - end
+            yield value, offset
+
+    def passes_comma(self) -> bool:
+        """Go on to the next element where the text holds the way to it; else leave everything as it is."""
+        comma = _COMMA.match(self._text, self._at)
+        if comma is None:
+            return False
+        self.offset += comma.end() - self._at  # blanks and commas are bytes
+        self._at = comma.end()
+        return True
+
     def take(self) -> None:
         self.offset += 1  # a mark is one byte
         self._at += 1
@@ -204,7 +236,8 @@ class _Scanner:
 
     def value(self) -> Any:
         """The next JSON value. Raises `UnreadableFileError`."""
-        self.peek()
+        if self._text[self._at : self._at + 1] in _BLANKS:
+            self.peek()
         need = _PIECE
         while True:
             problem: ValueError | None = None

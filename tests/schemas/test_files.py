@@ -281,10 +281,14 @@ def test_a_mistake_in_a_large_array_is_named_where_it_is(broken: bytes) -> None:
 
 def test_an_array_is_read_whatever_pieces_it_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [True, None, -1.5e-7, '\u00e9\U0001f600\\"', {"a": [{}, ""]}, 123456789]
-    body = json.dumps(values).encode()
-    for piece in range(1, 40):
-        monkeypatch.setattr("schemas.files.records._PIECE", piece)
-        assert [value for value, _ in read_json_array(io.BytesIO(body), 0)] == values
+    for ascii_only in (True, False):
+        body = json.dumps(values, ensure_ascii=ascii_only, indent=ascii_only or None).encode()
+        for piece in range(1, 40):
+            monkeypatch.setattr("schemas.files.records._PIECE", piece)
+            read = list(read_json_array(io.BytesIO(body), 0))
+            assert [value for value, _ in read] == values
+            for index, (_, end) in enumerate(read):
+                assert list(read_json_array(io.BytesIO(body), end)) == read[index + 1 :]
 
 
 def test_one_element_without_end_is_refused_in_bounded_memory() -> None:
