@@ -163,8 +163,10 @@ def arithmetic(units: Units) -> str:
             f"{rate * REMEMBERED_SECONDS * units.nonce_bytes / 1e9:,.0f} GB" for rate in RATES
         ],
         "Redis: cores for the script": [f"{rate * units.spend_microseconds / 1e6:,.1f}" for rate in RATES],
-        f"Redis: primaries, each {BUSY:.0%} busy": [
-            f"{_up(rate * units.spend_microseconds / 1e6 / BUSY):,}" for rate in RATES
+        "Redis: cores, as in whole requests": [f"{rate * read['Redis'] / 1000:,.1f}" for rate in RATES],
+        f"Redis: primaries, each {BUSY:.0%} busy (by the script, by whole requests)": [
+            f"{_up(rate * units.spend_microseconds / 1e6 / BUSY):,} to {_up(rate * read['Redis'] / 1000 / BUSY):,}"
+            for rate in RATES
         ],
         "web: cores for reads": [f"{rate * read['web'] / 1000:,.0f}" for rate in RATES],
         f"web: servers of {CORES_PER_SERVER} cores, each {BUSY:.0%} busy": [
@@ -192,7 +194,8 @@ def arithmetic(units: Units) -> str:
             "|---|---|---|",
             *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
             "",
-            f"From: a read costs {read['web']:.2f} ms of a web core, a write {write['PostgreSQL']:.2f} ms of a core of "
+            f"From: a read costs {read['web']:.2f} ms of a web core and {read['Redis'] * 1000:.0f} µs of Redis (a busy "
+            f"machine's caches, everything that Redis does included), a write {write['PostgreSQL']:.2f} ms of a core of "
             f"PostgreSQL and {units.wal_bytes:,.0f} bytes of its log, the script {units.spend_microseconds:.1f} µs of "
             f"Redis, a nonce {units.nonce_bytes:.0f} bytes for {REMEMBERED_SECONDS} s, an audit event "
             f"{units.event_bytes:.0f} bytes.",
