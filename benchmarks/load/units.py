@@ -194,8 +194,8 @@ def arithmetic(units: Units) -> str:
             "|---|---|---|",
             *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
             "",
-            f"From: a read costs {read['web']:.2f} ms of a web core and {read['Redis'] * 1000:.0f} µs of Redis (a busy "
-            f"machine's caches, everything that Redis does included), a write {write['PostgreSQL']:.2f} ms of a core of "
+            f"From: a read costs {read['web']:.2f} ms of a web core and {read['Redis'] * 1000:.0f} µs of Redis (with "
+            f"everything that Redis does, on shared cores), a write {write['PostgreSQL']:.2f} ms of a core of "
             f"PostgreSQL and {units.wal_bytes:,.0f} bytes of its log, the script {units.spend_microseconds:.1f} µs of "
             f"Redis, a nonce {units.nonce_bytes:.0f} bytes for {REMEMBERED_SECONDS} s, an audit event "
             f"{units.event_bytes:.0f} bytes.",
