@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.attacks import report
-from benchmarks.attacks.catalogue import allow_files, attacks
+from benchmarks.attacks.catalogue import allow_files, attacks, greedy_client
 from benchmarks.attacks.measure import measure
 from benchmarks.load.stack import services, stack
 
@@ -30,7 +30,10 @@ def main() -> int:
     allow_files(arguments.connections)
     with services() as parts, stack("attacks", parts, **LIMITS, WORKERS="2", THREADS="4") as site:
         known = attacks(
-            site.site, connections=arguments.connections, wrong_per_minute=arguments.wrong_per_minute
+            site.site,
+            greedy_client(site),
+            connections=arguments.connections,
+            wrong_per_minute=arguments.wrong_per_minute,
         )
         if unknown := set(arguments.attacks) - set(known):
             raise SystemExit(f"Unknown: {', '.join(sorted(unknown))}. There are: {', '.join(known)}.")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import resource
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from nacl.signing import SigningKey
 
 from benchmarks.attacks.swarm import Plan, Swarm
 from benchmarks.attacks.volley import Volley
 from benchmarks.load.mix import SCHEMAS, Signing, Site
+from benchmarks.load.stack import Stack, expect
 
 GIBIBYTE = 1 << 30
 SPARE_FILES = 200
 BUNDLE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
-WRONG_REQUESTS = 3000
+VOLLEY = 3000
+GREEDY_LIMIT = 60
+GREEDY_PER_MINUTE = 30_000
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,25 @@ class _Swarming:
 
 @dataclass(frozen=True)
 class _Volleying:
-    requests: list[bytes]
-    rate: float
+    site: Site
+    kind: str
+    per_minute: int
 
     def __call__(self, address: tuple[str, int]) -> Volley:
-        return Volley(self.requests, self.rate, address)
+        signing = Signing(self.site)  # now, or they would be too old by the time they are sent
+        requests = [getattr(signing, self.kind)().data for _ in range(VOLLEY)]
+        return Volley(requests, self.per_minute / 60, address)
 
 
-def attacks(site: Site, *, connections: int, wrong_per_minute: int) -> dict[str, Attack]:
+def attacks(site: Site, greedy: Site, *, connections: int, wrong_per_minute: int) -> dict[str, Attack]:
+    """
+    Args:
+        greedy: as `greedy_client` makes it.
+    """
     host = f"Host: {site.authority}\r\n"
     get = f"GET {SCHEMAS} HTTP/1.1\r\n{host}".encode()
     upload = f"POST {SCHEMAS}/{site.schemas[0]}/versions/1/validate-file HTTP/1.1\r\n{host}"
     length = f"Content-Type: text/csv\r\nContent-Length: {GIBIBYTE}\r\n\r\n"
-    signing = Signing(site)
     return {
         "slow-headers": Attack(
             "1,000 requests whose header fields never end, a field each second",
@@ -95,9 +107,23 @@ def attacks(site: Site, *, connections: int, wrong_per_minute: int) -> dict[str,
         ),
         "wrong-signatures": Attack(
             f"{wrong_per_minute:,} wrong signatures a minute from one address",
-            _Volleying([signing.wrong().data for _ in range(WRONG_REQUESTS)], wrong_per_minute / 60),
+            _Volleying(site, "wrong", wrong_per_minute),
+        ),
+        "over-limit": Attack(
+            f"a client that may send {GREEDY_LIMIT} requests a minute and sends {GREEDY_PER_MINUTE:,}",
+            _Volleying(greedy, "read", GREEDY_PER_MINUTE),
         ),
     }
+
+
+def greedy_client(stack: Stack) -> Site:
+    """The server as a new client knows it, which may send GREEDY_LIMIT requests a minute."""
+    seed = secrets.token_bytes(32)
+    site = Site(stack.site.authority, {"greedy": seed}, stack.site.schemas)
+    expect(stack.server, [Signing(site).registration_of("greedy", SigningKey(seed))])
+    change = f"Client.objects.filter(client_id='greedy').update(rate_limit={GREEDY_LIMIT})"
+    stack.server.manage("shell", "-v0", "-c", f"from accounts.models import Client; {change}")
+    return site
 
 
 def _flood(head: str) -> Plan:
