@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from tests.support.server import DataFoldServer
 
 # Fixtures that bring a database or a server with them: such tests run on both stacks.
-STACK_FIXTURES = {"db", "transactional_db", "datafold_server", "start_server", "live_server"}
+STACK_FIXTURES = {
+    "db",
+    "transactional_db",
+    "datafold_server",
+    "start_server",
+    "start_shared_server",
+    "live_server",
+}
 
 
 def pytest_report_header() -> str:
@@ -65,6 +72,8 @@ _mine: dict[str, bool] = {}
 
 
 def _is_mine(item: pytest.Item) -> bool:
+    if item.get_closest_marker("on_postgres") and current_stack() is not Stack.POSTGRES:
+        return False
     module = item.nodeid.partition("::")[0].replace("/", ".")
     share = f"{module}@{current_stack() if depends_on_stack(item) else 'any'}"
     if share not in _mine:
@@ -186,9 +195,22 @@ def signed_client(db: None) -> SignedClient:
 # --- Servers ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_server() -> Iterator[Callable[..., DataFoldServer]]:
-    """Start servers with settings of their own: `start_server("name", DATAFOLD_…="…")`."""
+    """Start servers with settings of their own: `start_server("name", DATAFOLD_…="…")`.
+
+    They end with the module: idle ones would still keep workers, connections and memory.
+    """
+    yield from _servers()
+
+
+@pytest.fixture(scope="session")
+def start_shared_server() -> Iterator[Callable[..., DataFoldServer]]:
+    """The same, for servers that several modules use."""
+    yield from _servers()
+
+
+def _servers() -> Iterator[Callable[..., DataFoldServer]]:
     from tests.support.server import DataFoldServer
 
     servers: list[DataFoldServer] = []
@@ -205,9 +227,9 @@ def start_server() -> Iterator[Callable[..., DataFoldServer]]:
 
 
 @pytest.fixture(scope="session")
-def datafold_server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+def datafold_server(start_shared_server: Callable[..., DataFoldServer]) -> DataFoldServer:
     """The server with the default settings that tests share: use names of your own in it."""
-    return start_server("shared")
+    return start_shared_server("shared")
 
 
 # --- Browser ----------------------------------------------------------------------------------------

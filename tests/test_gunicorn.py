@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
 
+from tests.support.python import run_python
 from tests.support.services import free_port
-from tests.support.stack import PROJECT, server_variables
+from tests.support.stack import server_variables
 
 SECRET = "x1-" * 20
 
 
 def gunicorn(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name not in server_variables()}
-    return subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, "project.wsgi:application"],
-        cwd=PROJECT,
-        env={**kept, "SECRET_KEY": SECRET, "PORT": str(free_port()), **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    return run_python(
+        ["-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, "project.wsgi:application"],
+        environment={**kept, "SECRET_KEY": SECRET, "PORT": str(free_port()), **variables},
+        seconds=60,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.python import run_python
 from tests.support.stack import PROJECT, read_variables, server_variables
 
 EXAMPLE = PROJECT / ".env.example"
@@ -24,12 +24,9 @@ def example_variables() -> dict[str, str]:
 def ask(expression: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Evaluate an expression over the settings `s` in a process with exactly these variables."""
     kept = {name: value for name, value in os.environ.items() if name not in server_variables()}
-    return subprocess.run(
-        [sys.executable, "-c", f"from project import settings as s; value = {expression}; print(value)"],
-        cwd=PROJECT,
-        env={**kept, **variables},
-        capture_output=True,
-        text=True,
+    return run_python(
+        ["-c", f"from project import settings as s; value = {expression}; print(value)"],
+        environment={**kept, **variables},
     )
 
 
@@ -138,9 +135,7 @@ def test_seed_settings_mean_what_they_mean_there() -> None:
 
 def test_a_command_without_settings_says_where_they_come_from() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in server_variables()}
-    result = subprocess.run(
-        [sys.executable, "manage.py", "list_keys"], cwd=PROJECT, env=bare, capture_output=True, text=True
-    )
+    result = run_python(["manage.py", "list_keys"], environment=bare)
     assert result.returncode == 1
     assert "SECRET_KEY" in result.stderr
     assert ".env.example" in result.stderr

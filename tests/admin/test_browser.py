@@ -85,8 +85,7 @@ def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldSer
     assert page.get_by_role("link", name="Suspend…").count() == 0
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 420])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 420)])
 def test_pages_fit_the_screen_and_nothing_is_blocked(
     browser: Browser, server: DataFoldServer, take_screenshot: Callable[..., Any], theme: Any, width: int
 ) -> None:

@@ -25,6 +25,8 @@ from schemas.admin.verbs import VERBS
 from schemas.models import Schema
 from tests.admin.conftest import active_key, pending_key
 
+pytestmark = pytest.mark.on_postgres
+
 # Which only read, whatever method they are asked with.
 READING = re.compile(
     r"search|index|autocomplete|jsi18n|view_on_site|app_list|catch_all|.*_(export|changelist|history|diff|report|queue)"

@@ -18,6 +18,8 @@ from keys.models import EnrolmentToken, Key, KeyStatus
 from keys.registration import issue_token
 from tests.admin.conftest import ROLES, active_key, decide_url, open_page, pending_key
 
+pytestmark = pytest.mark.on_postgres
+
 MAY_DECIDE = {"auditor": False, "manager": True, "admin": True}
 FIELDS: dict[Verb, dict[str, Any]] = {
     Verb.APPROVE: {"profile": "standard"},

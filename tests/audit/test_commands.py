@@ -112,6 +112,7 @@ def test_export_writes_whole_files(tmp_path: Path) -> None:
         run("export_audit_log", "--output", str(tmp_path / "no-such-folder" / "log.jsonl"))
 
 
+@pytest.mark.one_stack
 def test_twenty_thousand_events_in_flat_memory() -> None:
     now = timezone.now()
     AuditEvent.objects.bulk_create(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     OpenApiOperation = APIOperation[Any, Any, Any, Any]
 
+pytestmark = pytest.mark.on_postgres
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -127,7 +129,7 @@ def _try(
     mode = GenerationMode.POSITIVE if valid else GenerationMode.NEGATIVE
 
     @settings(
-        max_examples=examples(4 if valid else 2),
+        max_examples=examples(2 if valid else 1),
         deadline=None,
         database=None,
         phases=[Phase.generate],

@@ -110,6 +110,7 @@ def test_a_backup_is_for_its_owner_alone(backup: Path) -> None:
     assert list(backup.parent.iterdir()) == [backup]
 
 
+@pytest.mark.on_postgres
 def test_an_existing_file_is_not_overwritten(server: DataFoldServer, backup: Path) -> None:
     before = backup.read_bytes()
     result = server.manage("backup", str(backup), check=False)
@@ -118,12 +119,14 @@ def test_an_existing_file_is_not_overwritten(server: DataFoldServer, backup: Pat
     assert backup.read_bytes() == before
 
 
+@pytest.mark.on_postgres
 def test_a_database_that_is_not_empty_is_left_alone(server: DataFoldServer, backup: Path) -> None:
     result = server.manage("restore", str(backup), check=False)
     assert result.returncode != 0
     assert "not empty" in result.stderr
 
 
+@pytest.mark.on_postgres
 def test_a_damaged_backup_restores_nothing(backup: Path, manage_empty: Callable[..., str]) -> None:
     content = gzip.decompress(backup.read_bytes())
     assert b"backed-up" in content
@@ -134,6 +137,7 @@ def test_a_damaged_backup_restores_nothing(backup: Path, manage_empty: Callable[
     assert "Traceback" not in printed
 
 
+@pytest.mark.on_postgres
 @pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"x" * 2000)])
 def test_what_is_no_backup_is_refused(
     content: bytes, manage_empty: Callable[..., str], tmp_path: Path

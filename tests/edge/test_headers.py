@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
 
+from tests.support.python import run_python
 from tests.support.server import DataFoldServer
-from tests.support.stack import PROJECT, server_variables
+from tests.support.stack import server_variables
 
 pytestmark = pytest.mark.one_stack
 
@@ -188,13 +187,9 @@ PRODUCTION = {
 
 def check_deploy(**variables: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in server_variables()}
-    result = subprocess.run(
-        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-        cwd=PROJECT,
-        env=environment | PRODUCTION | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
+    result = run_python(
+        ["manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        environment=environment | PRODUCTION | variables,
     )
     return result.stderr if result.returncode else ""
 

@@ -13,8 +13,8 @@ from tests.support.signing import Signer
 
 
 @pytest.fixture(scope="session")
-def forward_auth_server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
-    return start_server(
+def forward_auth_server(start_shared_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+    return start_shared_server(
         "forward-auth",
         DATAFOLD_TRUSTED_PROXIES="127.0.0.1/32",
         DATAFOLD_FORWARD_AUTH_HOSTS=HOST,

@@ -230,3 +230,31 @@ def test_the_audit_log_cannot_be_rewritten_through_the_orm_or_sql() -> None:
             connection.cursor() as cursor,
         ):
             cursor.execute(statement)
+
+
+def test_every_trigger_survives_the_migrations(db: None) -> None:
+    """SQLite drops a table's triggers when a migration rebuilds it."""
+    catalogue: dict[str, Any] = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(catalogue[connection.vendor])
+        names = {name for (name,) in cursor.fetchall()}
+    assert names >= {
+        "key_state_edges",
+        "key_material_frozen",
+        "key_never_deleted",
+        "key_needs_approvals",
+        "key_approvals_frozen",
+        "approval_never_changed",
+        "approval_never_deleted",
+        "key_needs_outsiders",
+        "approval_by_outsider",
+        "client_owner_remembered_insert",
+        "client_owner_remembered_update",
+        "client_owners_no_update",
+        "client_owners_no_delete",
+        "audit_event_no_update",
+        "audit_event_no_delete",
+    }

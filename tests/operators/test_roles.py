@@ -18,6 +18,8 @@ from tests.operators.support import API, Operator, error_code
 from tests.support.client import WireClient
 from tests.support.registered import register_pending
 
+pytestmark = pytest.mark.on_postgres
+
 MakeOperator = Callable[..., Operator]
 ALL = {"admin", "manager", "auditor"}
 DECIDE = {"admin", "manager"}

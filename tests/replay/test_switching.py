@@ -21,7 +21,7 @@ from keys.replay.redis import RedisReplayStore
 from keys.replay.switching import SwitchingReplayStore
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.each_stack]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgres]
 
 SKEW = 1
 STAY = 2.0

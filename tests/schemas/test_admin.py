@@ -29,7 +29,7 @@ def sit_down(db: None) -> Callable[[str], Browser]:
     """A browser with an operator of that role logged in."""
 
     def sit(role: str) -> Browser:
-        user = User.objects.create_user(role, password="correct horse battery staple", is_staff=True)
+        user = User.objects.create_user(role, is_staff=True)
         user.groups.add(Group.objects.get(name=role))
         browser = Browser()
         browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
@@ -255,7 +255,7 @@ def test_a_validated_file_is_shown_with_its_report(
     assert json.loads(b"".join(answer.streaming_content))["record"] == 1
     dashboard = auditor.get(reverse("admin:index")).content.decode()
     assert reverse("admin:schemas_validationjob_changelist") in dashboard
-    nobody = User.objects.create_user("nobody", password="correct horse battery staple", is_staff=True)
+    nobody = User.objects.create_user("nobody", is_staff=True)
     browser = Browser()
     browser.force_login(nobody, backend="allauth.account.auth_backends.AuthenticationBackend")
     assert browser.get(report).status_code in (403, 404)

@@ -118,6 +118,7 @@ def test_an_exported_receipt_verifies_offline(
     assert "verified" in server.manage("verify_receipts").stdout
 
 
+@pytest.mark.one_stack
 def test_the_pages_in_a_browser(
     server: DataFoldServer,
     caller: Caller,

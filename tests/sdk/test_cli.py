@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from datafold_sdk import Credentials, PrivateKey
 
 from tests.sdk.server import Received, Reply, Server, refusal, success
 from tests.sdk.test_receipts import make_receipt
+from tests.support.python import run_python
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -32,14 +32,12 @@ def command(tmp_path: Path, server: Server) -> Command:
             "DATAFOLD_SERVER_URL": server.url,
             **environ,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "datafold_sdk.cli", *arguments],
-            env={name: value for name, value in environment.items() if value},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            cwd=tmp_path,
+        return run_python(
+            ["-m", "datafold_sdk.cli", *arguments],
+            environment={name: value for name, value in environment.items() if value},
+            stdin=stdin,
+            folder=tmp_path,
+            seconds=30,
         )
 
     return run

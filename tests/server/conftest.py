@@ -10,9 +10,9 @@ from tests.support.server import DataFoldServer
 
 
 @pytest.fixture(scope="session")
-def impatient(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+def impatient(start_shared_server: Callable[..., DataFoldServer]) -> DataFoldServer:
     """One process of two threads, a second to send a request and between two, three for all of it."""
-    return start_server(
+    return start_shared_server(
         "impatient",
         WORKERS="1",
         THREADS="2",

@@ -27,33 +27,41 @@ def start_python(
     environment: dict[str, str],
     output: Path,
     errors: Path | None = None,
+    typed: Path = Path(os.devnull),
     folder: Path = PROJECT,
 ) -> BaseProcess:
-    """Start `python ARGUMENTS` in a folder: a script, or "-m" and a module, and its arguments.
+    """Start `python ARGUMENTS` in a folder: a script, "-m" and a module, or "-c" and code, and its arguments.
 
     Args:
         environment: all of its variables.
         output: the file that takes what it prints.
         errors: the file that takes what it logs; by default the same.
+        typed: the file that it reads as standard input.
     """
-    run = (arguments, environment, output, errors or output, folder)
+    run = (arguments, environment, output, errors or output, typed, folder)
     process = _context().Process(target=_run, args=run, daemon=True)
     process.start()
     return process
 
 
 def run_python(
-    arguments: list[str], *, environment: dict[str, str], folder: Path = PROJECT, seconds: float = 120
+    arguments: list[str],
+    *,
+    environment: dict[str, str],
+    stdin: str = "",
+    folder: Path = PROJECT,
+    seconds: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Start it, and wait for its end.
+    """Start it, type `stdin`, and wait for its end.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than `seconds`.
     """
     with TemporaryDirectory() as printed:
-        output, errors = Path(printed, "output"), Path(printed, "errors")
+        output, errors, typed = Path(printed, "output"), Path(printed, "errors"), Path(printed, "typed")
+        typed.write_text(stdin)
         process = start_python(
-            arguments, environment=environment, output=output, errors=errors, folder=folder
+            arguments, environment=environment, output=output, errors=errors, typed=typed, folder=folder
         )
         process.join(seconds)
         if process.is_alive():
@@ -70,7 +78,10 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _run(arguments: list[str], environment: dict[str, str], output: Path, errors: Path, folder: Path) -> None:
+def _run(
+    arguments: list[str], environment: dict[str, str], output: Path, errors: Path, typed: Path, folder: Path
+) -> None:
+    sys.stdin = typed.open()
     for path, stream in (output, sys.stdout), (errors, sys.stderr):
         with path.open("ab") as file:
             os.dup2(file.fileno(), stream.fileno())
@@ -82,6 +93,9 @@ def _run(arguments: list[str], environment: dict[str, str], output: Path, errors
         if arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        elif arguments[0] == "-c":
+            sys.argv = ["-c", *arguments[2:]]
+            exec(arguments[1], {"__name__": "__main__"})
         else:
             sys.argv = arguments
             runpy.run_path(arguments[0], run_name="__main__")

@@ -139,7 +139,10 @@ def enter_stack() -> None:
     )
     before = set(sys.modules)
     django.setup()
-    name_libraries([name for name in sys.modules if name not in before])
+    # The SDK's command is started often, too; in this process it is imported later, if at all.
+    name_libraries(
+        [*(name for name in sys.modules if name not in before), "httpx2", "http_message_signatures"]
+    )
     # Workers inherit the environment, and pytest-django would load the settings before they come here.
     del os.environ["DJANGO_SETTINGS_MODULE"]
 

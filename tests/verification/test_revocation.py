@@ -18,6 +18,8 @@ from tests.support.stack import new_folder
 from tests.verification.server_clients import add_clients, decide
 from tests.verification.wire import Answer, me, send
 
+pytestmark = pytest.mark.on_postgres
+
 NAMES = ("revoked", "key-suspended", "client-suspended", "rescoped", "narrowed", "pending", "kept")
 
 
