@@ -90,6 +90,10 @@ class Directory:
         found = self._records.get(keyid)
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
+    def has_met(self, keyid: str) -> bool:
+        """Whether `keyid` has lately named a client, though its record may be too old to be believed."""
+        return keyid in self._records
+
     def lookup(self, keyid: str) -> ClientRecord | None:
         """As `recall`, else from the database."""
         return self.recall(keyid) or self.reload(keyid)

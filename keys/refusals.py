@@ -26,6 +26,7 @@ from django.http.response import HttpResponseBase
 from keys.models import Refusal, RefusalCount
 from keys.wire import claims_signature
 from project.context import current_context
+from project.proxies import caller_network
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +107,14 @@ class RefusalBuffer:
     def add(self, refusal: Refusal) -> None:
         hour = refusal.created_at.replace(minute=0, second=0, microsecond=0)
         minute = int(refusal.created_at.timestamp() // 60)
+        caller = caller_network(refusal.address)
         with self._lock:
             if minute != self._minute:
                 self._minute, self._seen = minute, Counter()
             self._counts[hour, refusal.code] += 1
-            if self._seen[refusal.address] < KEPT_PER_ADDRESS_AND_MINUTE and len(self._seen) < BUFFERED:
-                self._seen[refusal.address] += 1
+            seen = self._seen[caller]
+            if seen < KEPT_PER_ADDRESS_AND_MINUTE and (seen or len(self._seen) < BUFFERED):
+                self._seen[caller] += 1
                 self._waiting.append(refusal)
 
     def flush_in_time(self) -> None:

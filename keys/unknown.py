@@ -16,7 +16,7 @@ class UnknownKeyids:
     """Counts the unknown keyids of each address in this process, by the minute.
 
     An address over the limit is refused before the database is asked again. Clients that this process
-    already knows are not looked up there, so they are not touched by a neighbour's flood.
+    has met are not: a neighbour's flood must not touch them, also when their record has to be read again.
     """
 
     def __init__(self, *, limit: int = LIMIT_PER_MINUTE) -> None:

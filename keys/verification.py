@@ -122,7 +122,8 @@ def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> 
     client = directory().recall(keyid)
     count_lookup("directory", client is not None)
     if client is None:
-        unknown_keyids().check(address, now)
+        if not directory().has_met(keyid):
+            unknown_keyids().check(address, now)
         client = directory().reload(keyid) if keyid else None
     if client is None:
         unknown_keyids().count(address, now)

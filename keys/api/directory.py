@@ -41,7 +41,7 @@ def directory_view(request: HttpRequest) -> HttpResponse | JsonResponse:
     response = HttpResponse(body, content_type=MEDIA_TYPE)
     response["Content-Digest"] = content_digest(body)
     response["Cache-Control"] = f"public, max-age={MAX_AGE_SECONDS}"
-    _sign(response, message, signers, timezone.now())
+    _sign(response, message, list(zip(keys, signers, strict=True)), timezone.now())
     return response
 
 
@@ -59,7 +59,10 @@ def _jwk(key: ServerKey) -> dict[str, Any]:
 
 
 def _sign(
-    response: HttpResponse, request: Request, signers: list[server_keys.ServerSigner], now: datetime
+    response: HttpResponse,
+    request: Request,
+    signers: list[tuple[ServerKey, server_keys.ServerSigner]],
+    now: datetime,
 ) -> None:
     message = Response(
         status=response.status_code,
@@ -74,13 +77,21 @@ def _sign(
             components=['"@authority";req', '"content-digest"'],
             params={
                 "created": int(now.timestamp()),
-                "expires": int((now + server_keys.DIRECTORY_LIFETIME).timestamp()),
+                "expires": _expires(key, now),
                 "keyid": signer.thumbprint,
                 "tag": DIRECTORY_TAG,
             },
             private_key=signer.private_key,
         )
-        for number, signer in enumerate(signers, start=1)
+        for number, (key, signer) in enumerate(signers, start=1)
     ]
     response["Signature-Input"] = ", ".join(signature_input for signature_input, _ in pairs)
     response["Signature"] = ", ".join(signature for _, signature in pairs)
+
+
+def _expires(key: ServerKey, now: datetime) -> int:
+    """Never after the key's own end, and at least a second from `now`."""
+    end = now + server_keys.DIRECTORY_LIFETIME
+    if key.published_until is not None:
+        end = min(end, key.published_until)
+    return max(int(end.timestamp()), int(now.timestamp()) + 1)

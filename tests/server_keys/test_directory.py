@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.audit import Actor
 from keys import server_keys
@@ -49,6 +50,17 @@ def test_every_key_signs_the_directory() -> None:
     assert {result.parameters["keyid"] for result in results} == set(keys)
     for result in results:
         assert result.parameters["expires"] > result.parameters["created"]
+
+
+def test_no_signature_outlives_the_publication_of_its_key() -> None:
+    old = server_keys.current_signer()
+    server_keys.rotate(actor=Actor.system("tests"))
+    soon = timezone.now().replace(microsecond=0) + timedelta(minutes=7)
+    ServerKey.objects.filter(thumbprint=old.thumbprint).update(published_until=soon)
+    [line] = [
+        each for each in WireClient().get(PATH)["Signature-Input"].split(", ") if old.thumbprint in each
+    ]
+    assert f";expires={int(soon.timestamp())};" in line
 
 
 def test_asking_for_a_signature_does_not_add_one() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -56,7 +59,9 @@ def test_a_client_id_stands_for_its_three_newest_keys_and_a_thumbprint_for_exact
     assert client.send(me(another_one)).status_code == 401
 
 
-def test_a_flood_of_unknown_keyids_is_cut_off_and_clients_that_are_known_are_not_touched() -> None:
+def test_a_flood_of_unknown_keyids_is_cut_off_and_clients_that_are_known_are_not_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     client = WireClient(REMOTE_ADDR="192.0.2.77")
     known = register_active("neighbour")
     assert client.send(me(known)).status_code == 200
@@ -67,5 +72,8 @@ def test_a_flood_of_unknown_keyids_is_cut_off_and_clients_that_are_known_are_not
     assert refused.status_code == 429
     assert 1 <= int(refused["Retry-After"]) <= 61
     assert client.send(me(known)).status_code == 200
+    later = time.monotonic() + 2 * settings.DATAFOLD_DIRECTORY_TTL_SECONDS
+    monkeypatch.setattr("keys.directory.time", SimpleNamespace(monotonic=lambda: later))
+    assert client.send(me(known)).status_code == 200, "its record has to be read again"
     elsewhere = WireClient(REMOTE_ADDR="192.0.2.78")
     assert elsewhere.send(me(Signer("made-up"))).json()["error"]["code"] == "CLIENT_NOT_FOUND"

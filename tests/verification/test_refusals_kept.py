@@ -85,6 +85,26 @@ def test_a_flood_from_one_address_is_counted_and_not_kept() -> None:
     assert Refusal.objects.count() <= 2 * refusals.KEPT_PER_ADDRESS_AND_MINUTE
 
 
+def test_a_flood_from_one_ipv6_network_does_not_crowd_out_the_refusals_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refusals, "KEPT_PER_ADDRESS_AND_MINUTE", 3)
+    monkeypatch.setattr(refusals, "BUFFERED", 5)
+    register_active("flooded-client")
+    early = WireClient(REMOTE_ADDR="192.0.2.50")
+    early.send(me(Signer("flooded-client")))
+    for number in range(10):
+        WireClient(REMOTE_ADDR=f"2001:db8:1:2::{number:x}").send(me(Signer("flooded-client")))
+    late = WireClient(REMOTE_ADDR="192.0.2.51").send(me(Signer("flooded-client")))
+    for number in range(60, 70):
+        WireClient(REMOTE_ADDR=f"192.0.2.{number}").send(me(Signer("flooded-client")))
+    again = early.send(me(Signer("flooded-client")))
+    refusals.flush()
+    assert Refusal.objects.filter(address__startswith="2001:db8:1:2:").count() <= 2 * 3
+    kept = Refusal.objects.values_list("request_id", flat=True)
+    assert {late["X-Request-ID"], again["X-Request-ID"]} <= set(kept)
+
+
 def test_only_the_newest_of_a_client_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "KEPT_PER_CLIENT", 5)
     register_active("often-refused")
