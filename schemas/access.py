@@ -67,6 +67,11 @@ def served_versions(schema: Schema) -> QuerySet[SchemaVersion]:
     return versions.filter(approved_at__isnull=False) if schema.versions_need_approval else versions
 
 
+def visible_versions(schema: Schema, client_pk: int | None) -> QuerySet[SchemaVersion]:
+    """Those of them that a client may see: its owner and writers see what waits for approval, too."""
+    return living_versions(schema) if may_write(schema, client_pk) else served_versions(schema)
+
+
 def is_served(version: SchemaVersion) -> bool:
     return version.approved_at is not None or not version.schema.versions_need_approval
 

@@ -148,6 +148,8 @@ def _check_request(version: SchemaVersion, receipt: Mapping[str, Any]) -> str:
 
 def _check_content(version: SchemaVersion, receipt: Mapping[str, Any]) -> str:
     body = json.loads(_decoded(receipt, "body"))
+    if (signed := body.get("format") or "fields") != version.format:
+        raise _BrokenError(f"The signed body is {signed}, and the version is kept as {version.format}.")
     sent = body["fields"] if body.get("fields") is not None else body["content"]
     document = read_document(version.format, sent)
     stored = read_document(version.format, version.content)

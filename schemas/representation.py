@@ -69,6 +69,7 @@ def schemas_data(schemas: Iterable[Schema]) -> list[dict[str, Any]]:
         for schema in page
         if schema.state != SchemaState.BLOCKED and schema.served_number
     ]
-    newest = SchemaVersion.objects.select_related("author_key").filter(reduce(or_, served, Q(pk__in=[])))
+    newest = SchemaVersion.objects.select_related("author_key").defer("canonical", "receipt")
+    newest = newest.filter(reduce(or_, served, Q(pk__in=[])))
     by_schema = {version.schema_id: version for version in newest}
     return [schema_data(schema, by_schema.get(schema.pk)) for schema in page]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from schemas import access
@@ -83,6 +84,7 @@ def judge(
     *,
     mode: str | None = None,
     policy: str | None = None,
+    among: QuerySet[SchemaVersion] | None = None,
     against: Iterable[SchemaVersion] | None = None,
 ) -> Verdict:
     """Check `document` without writing anything.
@@ -90,15 +92,18 @@ def judge(
     Args:
         mode: the schema's own unless given.
         policy: "exact" or "lenient"; DATAFOLD_COMPATIBILITY_POLICY unless given.
-        against: these versions; unless given the newest, or all of them for a transitive mode.
+        among: the newest of these, or all of them for a transitive mode; unless given the schema's
+            living versions, those that wait for approval too: they may be served any moment.
+        against: exactly these.
 
     Raises:
         SchemaTooComplex, SchemaInvalid.
     """
     mode = mode or schema.compatibility
-    versions = against if against is not None else _versions_for(schema, mode)
+    if against is None:
+        against = _versions_for(mode, access.living_versions(schema) if among is None else among)
     new = _Side(document.format, document.content, resources_of(resolve_references(document)))
-    return _judge(versions, new, mode, policy or settings.DATAFOLD_COMPATIBILITY_POLICY)
+    return _judge(against, new, mode, policy or settings.DATAFOLD_COMPATIBILITY_POLICY)
 
 
 def compare_versions(old: SchemaVersion, new: SchemaVersion, *, mode: str = "FULL") -> Verdict:
@@ -135,9 +140,8 @@ def _side_of(version: SchemaVersion) -> _Side:
     return _Side(version.format, version.content, resources_for(version))
 
 
-def _versions_for(schema: Schema, mode: str) -> Iterable[SchemaVersion]:
-    """Oldest first. A version that waits for approval counts: it may be served any moment."""
-    versions = access.living_versions(schema)
+def _versions_for(mode: str, versions: QuerySet[SchemaVersion]) -> Iterable[SchemaVersion]:
+    """Oldest first."""
     if mode.endswith("_TRANSITIVE"):
         return versions.order_by("number").iterator(chunk_size=20)
     return versions.order_by("-number")[:1]

@@ -22,7 +22,7 @@ from schemas.api.serializers import (
     ValidateSerializer,
     ValidationSerializer,
 )
-from schemas.api.versions import READ_ERRORS, readable_version
+from schemas.api.versions import READ_ERRORS, readable_version, visible_versions
 from schemas.documents import read_document
 from schemas.errors import SchemaForbidden
 from schemas.models import Schema, SchemaVersion
@@ -56,6 +56,7 @@ class CompatibilityView(CheckView):
             read_document(*wish["document"]),
             mode=wish.get("mode"),
             policy=wish.get("policy"),
+            among=visible_versions(request, schema),
             against=_versions(request, schema, wish.get("against")),
         )
         return ApiResponse(verdict.to_dict())
@@ -65,7 +66,7 @@ def _versions(request: Request, schema: Schema, against: Any) -> Iterable[Schema
     if against in (None, "latest"):
         return None
     if against == "in_use":
-        return usage.versions_in_use(schema)
+        return usage.versions_in_use(visible_versions(request, schema))
     if isinstance(against, int) and not isinstance(against, bool):
         return [readable_version(request, schema, against)]
     raise serializers.ValidationError({"against": ['Send "latest", "in_use" or the number of a version.']})

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from project.errors import DomainError
@@ -41,6 +41,8 @@ BEAT_SECONDS: Final = 5.0
 FIRST_PROBLEMS: Final = 20
 PROBLEMS_PER_RECORD: Final = 10
 MAX_REPORT_BYTES: Final = 100 * 1024 * 1024
+MAX_ATTEMPTS: Final = 5
+"""Of workers that died at one place of a file: the sixth says so in the place of dying, too."""
 UNPACKED_FACTOR: Final = 16
 """A gzipped file may unpack to this many times the largest upload."""
 
@@ -60,6 +62,7 @@ def run_job(job_pk: UUID) -> None:
     if job is None:
         return
     try:
+        _check_attempts(job)
         _run(job)
         state, error = JobState.DONE, ""
     except _Ended as end:
@@ -72,6 +75,9 @@ def run_job(job_pk: UUID) -> None:
         state, error = JobState.FAILED, f"The file is no sound gzip: {broken}."
     except (DomainError, FileNotFoundError) as refused:
         state, error = JobState.FAILED, getattr(refused, "message", "The uploaded file is gone.")
+    except OSError as broken:
+        log.exception("a file could not be validated", extra={"task": str(job.pk)})
+        state, error = JobState.FAILED, f"The server's disk failed it: {broken.strerror}. Tell its operators."
     job.state, job.error = state, error[:500]
     job.finished_at = timezone.now()
     if _note(job, state=state, error=job.error, finished_at=job.finished_at):
@@ -84,7 +90,7 @@ def _take(job_pk: UUID) -> ValidationJob | None:
     worker = uuid.uuid4().hex
     free = Q(heartbeat_at__isnull=True) | Q(heartbeat_at__lt=now - LEASE)
     taken = ValidationJob.objects.filter(free, pk=job_pk, state__in=UNFINISHED).update(
-        worker=worker, heartbeat_at=now, state=JobState.RUNNING
+        worker=worker, heartbeat_at=now, state=JobState.RUNNING, attempts=F("attempts") + 1
     )
     if not taken:
         return None
@@ -92,6 +98,15 @@ def _take(job_pk: UUID) -> ValidationJob | None:
     if job.started_at is None:
         job.started_at = now
     return job
+
+
+def _check_attempts(job: ValidationJob) -> None:
+    if job.attempts > MAX_ATTEMPTS:
+        raise _Ended(
+            JobState.FAILED,
+            f"{MAX_ATTEMPTS} workers ended behind record {job.records} and came no further, so it was given up. "
+            "Send the file in parts to find what they end at, and tell the server's operators.",
+        )
 
 
 def _run(job: ValidationJob) -> None:
@@ -186,13 +201,13 @@ def _refuse(job: ValidationJob, record: Any, validator: Validator, report: IO[by
 
 def _note_progress(job: ValidationJob, report: IO[bytes]) -> None:
     report.flush()
-    if not _note(job):
+    if not _note(job, attempts=0):
         raise _Ended(None)
     if ValidationJob.objects.filter(pk=job.pk, cancel_requested=True).exists():
         raise _Ended(JobState.CANCELLED)
 
 
-def _note(job: ValidationJob, **ending: Any) -> bool:
+def _note(job: ValidationJob, **also: Any) -> bool:
     """Write down how far the job came; false if it is another worker's by now."""
     written = ValidationJob.objects.filter(pk=job.pk, worker=job.worker).update(
         heartbeat_at=timezone.now(),
@@ -204,6 +219,6 @@ def _note(job: ValidationJob, **ending: Any) -> bool:
         first_problems=job.first_problems,
         report_bytes=job.report_bytes,
         report_complete=job.report_complete,
-        **ending,
+        **also,
     )
     return bool(written)

@@ -106,6 +106,7 @@ class _ToAvro:
         self.references: dict[int, str] = {}
 
     def node(self, schema: Any, pointer: str, name: str, above: tuple[int, ...]) -> Any:
+        self.source.spend(1)  # what is referred to is written out each time, unless it is a record
         schema, nullable = self.source.nullable(schema)
         made = self.plain(schema, pointer, name, above)
         return ["null", *(made if isinstance(made, list) else [made])] if nullable else made

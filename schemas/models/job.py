@@ -61,6 +61,9 @@ class ValidationJob(models.Model):
     report_complete = models.BooleanField(default=True)
 
     worker = models.CharField(max_length=32, blank=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Workers that took it since it last came on."
+    )
     heartbeat_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

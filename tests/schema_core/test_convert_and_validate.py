@@ -101,6 +101,23 @@ def test_references_that_cannot_be_written_out_as_fields_are_refused(content: An
     assert refused.value.code == "CONVERSION_IMPOSSIBLE"
 
 
+def test_references_that_cannot_be_written_out_as_avro_are_refused() -> None:
+    levels = {
+        f"d{n}": {
+            "anyOf": [
+                {"type": "array", "items": {"$ref": f"#/$defs/d{n + 1}"}},
+                {"type": "object", "additionalProperties": {"$ref": f"#/$defs/d{n + 1}"}},
+            ]
+        }
+        for n in range(30)
+    }
+    content = {"$ref": "#/$defs/d0", "$defs": {**levels, "d30": {"type": "string"}}}
+    assert check_document("jsonschema", content) == []
+    with pytest.raises(FormatError) as refused:
+        convert("jsonschema", content, "avro")
+    assert refused.value.code == "CONVERSION_IMPOSSIBLE"
+
+
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "fields"])
 def test_a_recursive_schema_is_converted(target: str) -> None:
     content = {"type": "object", "properties": {"next": {"$ref": "#"}}, "additionalProperties": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -203,6 +204,39 @@ def test_a_killed_worker_is_followed_by_another_that_goes_on(
     assert (job.state, job.records, job.invalid) == ("done", 400, 200)
     reported = [json.loads(line)["record"] for line in job.report_path.read_text().splitlines()]
     assert reported == list(range(2, 401, 2))
+
+
+def test_a_file_at_which_every_worker_dies_is_given_up(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("events")
+    job_pk = UUID(upload(owner, lines(ROW)).json()["data"]["id"])
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_validate", dies)
+    for _ in range(runner.MAX_ATTEMPTS):
+        with pytest.raises(KeyboardInterrupt):
+            runner.run_job(job_pk)
+        ValidationJob.objects.update(heartbeat_at=timezone.now() - LEASE * 2)
+    runner.run_job(job_pk)
+    job = ValidationJob.objects.get(pk=job_pk)
+    assert (job.state, "came no further" in job.error) == ("failed", True)
+    assert jobs.resume_lost(timezone.now()) == {"resumed": 0}
+
+
+def test_a_full_disk_ends_the_job_with_its_reason(
+    owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("events")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runner, "_open_report", full)
+    job = finish(upload(owner, lines(ROW)))
+    assert (job.state, "No space left on device" in job.error) == ("failed", True)
 
 
 def test_a_job_is_cancelled(owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

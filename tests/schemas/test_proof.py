@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.audit import Actor
 from keys import lifecycle
 from keys.models import Key
+from schemas.documents import read_document
 from schemas.models import SchemaVersion
 from schemas.proof import prove
 from tests.schemas.conftest import FIELDS, WITH_NOTE
@@ -69,6 +70,16 @@ def test_content_that_was_touched_does_not_match_its_receipt(make: Make) -> None
     make("events")
     version = SchemaVersion.objects.select_related("schema", "author", "author_key").get()
     version.content = WITH_NOTE
+    assert [check.name for check in prove(version).checks if not check.passed] == ["content"]
+
+
+def test_content_that_is_sound_in_another_format_is_not_what_was_signed(make: Make) -> None:
+    content = {"type": "string"}
+    make("events", format="jsonschema", content=content)
+    version = SchemaVersion.objects.select_related("schema", "author", "author_key").get()
+    avro = read_document("avro", content)
+    version.format, version.canonical = "avro", avro.canonical
+    version.fingerprint, version.digest = avro.fingerprint, avro.digest
     assert [check.name for check in prove(version).checks if not check.passed] == ["content"]
 
 

@@ -306,6 +306,10 @@ def test_versions_wait_for_approval_where_that_is_asked(
     own = owner.call("GET", f"{VERSIONS}/2")
     assert (own.json()["data"]["state"], own["Cache-Control"]) == ("pending", "no-store")
     assert owner.call("GET", VERSIONS).json()["meta"]["count"] == 2
+    for caller, numbers in (owner, [2]), (stranger, [1]):
+        tried = caller.call("POST", "/api/v1/schemas/events/compatibility", {"fields": FIELDS[:1]})
+        assert tried.json()["data"]["checked_against"] == numbers
+        assert ("note" in tried.text) == (caller is owner)
 
     version = SchemaVersion.objects.select_related("schema").get(number=2)
     decisions.approve_version(version, actor=SYSTEM)

@@ -157,6 +157,7 @@ def other_key(receipt: dict[str, Any]) -> None:
         (replace("schema", "other"), ["request"]),
         (replace("content", []), ["content", "fingerprint"]),
         (replace("content", lambda content: content[:1]), ["content", "fingerprint"]),
+        (replace("format", "avro"), ["content"]),
         (replace("fingerprint", "0" * 64), ["fingerprint"]),
         (replace("received_at", "2020-01-01T00:00:00Z"), ["time"]),
         (replace("received_at", "yesterday"), ["time"]),

@@ -207,10 +207,11 @@ def _check_request(receipt: Mapping[str, Any]) -> str:
 
 
 def _check_content(receipt: Mapping[str, Any]) -> str:
-    content, body = receipt.get("content"), _body(receipt)
-    candidates = [body[name] for name in ("fields", "content", "schema", "definition") if name in body]
-    wanted = _comparable(content)
-    if not any(_comparable(candidate) == wanted for candidate in [*candidates, body]):
+    body = _body(receipt)
+    if (signed := body.get("format") or "fields") != receipt.get("format"):
+        raise _CheckFailedError(f"The signed body is {signed!r}, and the receipt {receipt.get('format')!r}.")
+    sent = body["fields"] if body.get("fields") is not None else body.get("content")
+    if _comparable(sent) != _comparable(receipt.get("content")):
         raise _CheckFailedError("The content is not what the signed body carried.")
     return "The content is what the signed body carried."
 
