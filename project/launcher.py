@@ -29,7 +29,7 @@ from environs import FileAwareEnv
 BASE_DIR = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 15
-HOUSEKEEPING_SECONDS = 60
+HOUSEKEEPING_SECONDS = 5  # as often as the most urgent job is due
 
 
 class StartError(Exception):

@@ -86,7 +86,7 @@ def check_jobs() -> tuple[Part, Part]:
         if on_time:
             note = f"Not used: housekeeping runs the jobs, {last}."
             return Part("Worker", "unused", note), Part("Beat", "unused", note)
-        note = f"No broker, and no housekeeping: start `manage.py housekeeping --every 60` ({last})."
+        note = f"No broker, and no housekeeping: start `manage.py housekeeping --every 5` ({last})."
         return Part("Worker", "late", note), Part("Beat", "late", note)
     beat = (
         Part("Beat", "healthy", last)

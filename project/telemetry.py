@@ -89,7 +89,11 @@ def _configure_worker(**_: Any) -> None:
 
 
 def configure() -> None:
-    """Start what the settings ask for; once per process, after it was forked."""
+    """Start what the settings ask for.
+
+    gunicorn's processes inherit it from the one that loaded the application: both libraries start their
+    threads anew after a fork. Each process of Celery's worker does it for itself.
+    """
     if settings.SENTRY_DSN:
         configure_sentry(settings.SENTRY_DSN)
     if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
@@ -115,20 +119,30 @@ def configure_sentry(dsn: str) -> None:
 
 
 def without_secrets(event: Any, hint: Mapping[str, Any]) -> Any:
-    """A crash report with its request cut down to method and path, and with the request id."""
+    """A crash report with its request cut down to method and path, and with the request id.
+
+    Of a log line only the text that stands in the source is kept; what was filled in is whatever it may be.
+    """
     request = event.pop("request", None) or {}
     url = str(request.get("url", "")).partition("?")[0]
     event["request"] = {"method": request.get("method"), "url": url}
     for name in ("user", "extra", "breadcrumbs", "modules", "server_name"):
         event.pop(name, None)
     for value in (event.get("exception") or {}).get("values", []):
-        value["value"] = _SECRETS.sub("[hidden]", str(value.get("value", "")))[:500]
+        value["value"] = _without_secrets(value.get("value", ""))
+    said = [(event.pop("logentry", None) or {}).get("message"), event.pop("message", None)]
+    if any(said):
+        event["logentry"] = {"message": _without_secrets(said[0] or said[1])}
     event.setdefault("tags", {})["request_id"] = current_context().request_id
     return event
 
 
 # What an error's text may quote: passwords in URLs, bearer tokens, long runs of key material.
 _SECRETS = re.compile(r"(?<=://)[^\s/@]+@|(?i:bearer)\s+\S+|[A-Za-z0-9+/_=-]{32,}")
+
+
+def _without_secrets(text: object) -> str:
+    return _SECRETS.sub("[hidden]", str(text))[:500]
 
 
 def configure_tracing() -> None:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -32,9 +31,12 @@ from accounts.webhooks.policy import Policy, current_policy
 from accounts.webhooks.redaction import body_to_keep, plain, request_fields_to_keep, response_fields_to_keep
 from accounts.webhooks.targets import Target
 from keys.server_keys import current_signer
+from project.version import VERSION
 
 MOST_AT_ONCE = 100
 TURN_SECONDS = 30.0
+# Not APP_NAME and VERSION of the settings: a field of HTTP takes no other letters than ASCII's.
+USER_AGENT = f"DataFold/{VERSION}"
 _KEPT = (
     "duration_ms",
     "request_fields",
@@ -153,7 +155,7 @@ def _fields(
         signer=signer,
         now=int(now.timestamp()),
         nonce=secrets.token_urlsafe(18),
-        user_agent=f"{settings.APP_NAME}/{settings.VERSION}".replace(" ", "-"),
+        user_agent=USER_AGENT,
     )
 
 

@@ -272,6 +272,7 @@ class Installation:
         configure(
             self.folder,
             {
+                "DATAFOLD_PUBLIC_ORIGIN": self.origin,
                 "DATAFOLD_UPSTREAM": " fail_timeout=2s;\n    server ".join(servers),
                 "DATAFOLD_HTTP_LISTEN": f"{LOOPBACK}:{self._ports['http']}",
                 "DATAFOLD_HTTPS_LISTEN": f"{LOOPBACK}:{self.port}",

@@ -80,7 +80,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "NONCE_REUSED": Entry(
         401,
-        "The nonce was spent before: a replay, or a retry that was not signed again.",
+        "The nonce was spent before: a replay, or a retry that was not signed again, by the caller or by a proxy.",
         "Sign every attempt anew.",
     ),
     "DIGEST_MISSING": Entry(

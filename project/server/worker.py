@@ -111,7 +111,7 @@ class Worker(LoopWorker):
         except OSError as error:
             self.log.debug("Connection lost: %s", error)
         except Exception as error:
-            self.log.exception("Error handling request %s", connection.request.uri)
+            self.log.exception("Error handling request %s", connection.request.path)
             connection.forget_unsent()
             connection.cut_off(self._written(connection, self.refusals.refusal_for(error)))
         finally:

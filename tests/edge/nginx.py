@@ -63,6 +63,7 @@ class Nginx:
             folder,
             {
                 "DATAFOLD_UPSTREAM": upstream,
+                "DATAFOLD_PUBLIC_ORIGIN": self.origin,
                 "DATAFOLD_HTTP_LISTEN": f"127.0.0.1:{self.http_port}",
                 "DATAFOLD_HTTPS_LISTEN": f"127.0.0.1:{port}",
                 "DATAFOLD_TLS_CERTIFICATE": str(certificate),

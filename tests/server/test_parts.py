@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from gunicorn.config import Config
 
 from project.server.board import SILENT_SECONDS, Board
 from project.server.connection import StreamedBody
 from project.server.fair_queue import Crew, FairQueue
-from project.server.head import MAX_HEAD, find_end
+from project.server.head import MAX_HEAD, find_end, parse_head
+from project.server.worker import Worker
 
 
 def test_callers_take_turns() -> None:
@@ -51,6 +54,16 @@ def test_a_crew_does_everything_with_so_many_threads_and_survives_what_is_raised
     crew.shutdown()
     assert sorted(done) == list(range(50))
     assert names <= {"test-1", "test-2", "test-3"}
+
+
+def test_a_request_that_breaks_the_worker_is_logged_without_its_query() -> None:
+    connection, worker = MagicMock(), Worker.__new__(Worker)
+    connection.request, _ = parse_head(
+        Config(), b"GET /a%20b?token=s3cret HTTP/1.1\r\n\r\n", ("127.0.0.1", 1)
+    )
+    worker.log, worker.refusals, worker.method_queue = MagicMock(), MagicMock(), MagicMock()
+    worker.handle(connection)  # it has not even a configuration
+    worker.log.exception.assert_called_once_with("Error handling request %s", "/a%20b")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from accounts.webhooks.feed import feed
 from accounts.webhooks.jobs import JOBS, deliver_webhooks, purge_webhooks
 from accounts.webhooks.subscriptions import change_webhook, redeliver, resume_webhook, send_test
 from keys import server_keys
+from project.version import VERSION as RELEASE
 from tests.support.client import SignedClient, WireClient
 from tests.webhooks.conftest import later
 from tests.webhooks.receiver import Receiver
@@ -108,6 +109,18 @@ def test_a_delivery_verifies_with_a_library_that_is_not_ours(receiver: Receiver,
     assert parameters["keyid"] == thumbprint
     assert int(parameters["expires"]) - int(parameters["created"]) == 300
     assert parameters["nonce"]
+
+
+@pytest.mark.django_db
+def test_a_name_with_other_letters_stops_no_delivery(
+    receiver: Receiver, subscribe: Any, settings: Any
+) -> None:
+    settings.APP_NAME, settings.VERSION = "Données", "1.0 bêta"
+    subscribe(receiver.url())
+    happen("suspended")
+    work()
+    (got,) = receiver.received
+    assert got.header("User-Agent") == f"DataFold/{RELEASE}"
 
 
 @pytest.mark.django_db
