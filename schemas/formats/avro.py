@@ -157,6 +157,7 @@ class AvroParser:
             return
         aliases = self.aliases(content, pointer, NAME)
         field = AvroField(name, field_type, pointer, aliases, "default" in content, content.get("default"))
+        field.doc, field.order = _text(content, "doc"), _text(content, "order")
         record.fields.append(field)
         if field.has_default:
             self.defaults.append((field_type, field.default, step(pointer, "default")))
@@ -235,7 +236,7 @@ class AvroParser:
             message = f"{shown(full_name)} is the name of another type."
             self.problems.add("NAME_DUPLICATE", step(pointer, "name"), message)
         own_namespace = full_name.rpartition(".")[0]
-        doc = content.get("doc") if isinstance(content.get("doc"), str) else None
+        doc = _text(content, "doc")
         aliases = tuple(
             _full_name(alias, own_namespace) for alias in self.aliases(content, pointer, NAMESPACE)
         )
@@ -276,3 +277,8 @@ class AvroParser:
 
 def _full_name(name: str, namespace: str) -> str:
     return name if "." in name or not namespace or not name else f"{namespace}.{name}"
+
+
+def _text(content: dict[str, Any], name: str) -> str | None:
+    value = content.get(name)
+    return value if isinstance(value, str) else None

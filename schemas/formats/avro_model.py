@@ -18,6 +18,8 @@ class AvroField:
     aliases: tuple[str, ...] = ()
     has_default: bool = False
     default: Any = None
+    doc: str | None = None
+    order: str | None = None
 
 
 @dataclass(slots=True, eq=False)

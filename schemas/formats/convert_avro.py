@@ -31,13 +31,11 @@ KEPT: Final = frozenset(
         "items",
         "enum",
         "format",
-        "description",
-        "default",
         "additionalProperties",
     }
 )
 
-BESIDE: Final = frozenset({"type", "description", "default"})
+BESIDE: Final = frozenset({"type"})
 """What says nothing more beside a reference or alternatives."""
 
 
@@ -60,6 +58,8 @@ def _avro_node(avro: AvroType, definitions: dict[str, Any], lost: list[Loss]) ->
         return {"type": "array", "items": _avro_node(avro.element, definitions, lost)}
     if avro.kind == "map":
         return {"type": "object", "additionalProperties": _avro_node(avro.element, definitions, lost)}
+    if avro.kind == "long" and not avro.logical:
+        lost.append(Loss(avro.pointer, "That a long has 64 bits is not kept."))
     if not avro.name:
         return dict(PLAIN[avro.kind])
     if avro.name not in definitions:
@@ -72,6 +72,8 @@ def _avro_named(avro: AvroType, definitions: dict[str, Any], lost: list[Loss]) -
     if avro.aliases:
         lost.append(Loss(avro.pointer, f"The aliases of {avro.name} are not kept."))
     described: dict[str, Any] = {"description": avro.doc} if avro.doc else {}
+    if avro.default_symbol is not None:
+        lost.append(Loss(avro.pointer, f"The default of {avro.name}, for symbols not known, is not kept."))
     if avro.kind == "enum":
         return described | {"enum": list(avro.symbols)}
     if avro.kind == "fixed":
@@ -87,6 +89,10 @@ def _avro_named(avro: AvroType, definitions: dict[str, Any], lost: list[Loss]) -
         properties[field.name] = _avro_node(field.type, definitions, lost)
         if field.has_default:
             properties[field.name] = properties[field.name] | {"default": field.default}
+        if field.doc:
+            properties[field.name] = properties[field.name] | {"description": field.doc}
+        if field.order not in (None, "ascending"):
+            lost.append(Loss(field.pointer, f"The sort order of {field.name} is not kept."))
         if field.aliases:
             lost.append(Loss(field.pointer, f"The aliases of {field.name} are not kept."))
     required = [field.name for field in avro.fields if not field.has_default]
@@ -107,7 +113,7 @@ class _ToAvro:
 
     def node(self, schema: Any, pointer: str, name: str, above: tuple[int, ...]) -> Any:
         self.source.spend(1)  # what is referred to is written out each time, unless it is a record
-        schema, nullable = self.source.nullable(schema)
+        schema, nullable = self.source.nullable(schema, pointer)
         made = self.plain(schema, pointer, name, above)
         return ["null", *(made if isinstance(made, list) else [made])] if nullable else made
 
@@ -130,10 +136,11 @@ class _ToAvro:
             return self.union(
                 [self.plain({**schema, "type": t}, pointer, name, above) for t in schema["type"]], pointer
             )
-        self.source.lose_keywords(schema, pointer, KEPT, "avro")
+        kind = schema.get("type", "object" if "properties" in schema else None)
+        has_doc = "enum" in schema or (kind == "object" and not is_map(schema))
+        self.source.lose_keywords(schema, pointer, KEPT | {"description"} if has_doc else KEPT, "avro")
         if "enum" in schema:
             return self.enum(schema, pointer, name)
-        kind = schema.get("type", "object" if "properties" in schema else None)
         if kind == "object":
             return self.object(schema, pointer, name, above)
         if kind == "array":
@@ -161,7 +168,8 @@ class _ToAvro:
         return simple[kind] if kind in simple else self.anything(pointer)
 
     def object(self, schema: dict[str, Any], pointer: str, name: str, above: tuple[int, ...]) -> Any:
-        if not schema.get("properties") and schema.get("additionalProperties", True) is not False:
+        self.source.lose_required(schema, pointer, "")
+        if is_map(schema):
             values = schema.get("additionalProperties", True)
             return {
                 "type": "map",
@@ -177,10 +185,12 @@ class _ToAvro:
             here = step(pointer, "properties", key)
             if not NAME.fullmatch(key):
                 self.source.lose(here, f"{key!r} is no Avro name; it becomes one.")
+            entry, doc = without_description(self.source.meaning(entry))
             made = self.node(entry, here, f"{name}{type_name(key)}", above)
-            record["fields"].append(
-                self.field(unused(identifier(key), taken), made, required=key in schema.get("required", ()))
+            field = self.field(
+                unused(identifier(key), taken), made, required=key in schema.get("required", ())
             )
+            record["fields"].append(field | doc)
         return record
 
     def field(self, name: str, made: Any, *, required: bool) -> dict[str, Any]:
@@ -193,7 +203,8 @@ class _ToAvro:
     def enum(self, schema: dict[str, Any], pointer: str, name: str) -> Any:
         values = schema["enum"]
         if values and all(isinstance(value, str) and NAME.fullmatch(value) for value in values):
-            return {"type": "enum", "name": self.fresh(name), "symbols": list(dict.fromkeys(values))}
+            made = {"type": "enum", "name": self.fresh(name), "symbols": list(dict.fromkeys(values))}
+            return made | without_description(schema)[1]
         self.source.lose(step(pointer, "enum"), "Avro symbols are names; the listed values are not kept.")
         kinds = {type(value) for value in values}
         return (
@@ -240,6 +251,20 @@ class _ToAvro:
 
     def fresh(self, name: str) -> str:
         return unused(identifier(name, "Record"), self.names)
+
+
+def is_map(schema: dict[str, Any]) -> bool:
+    """Whether an object's schema names no property and admits some."""
+    return not schema.get("properties") and schema.get("additionalProperties", True) is not False
+
+
+def without_description(schema: Any) -> tuple[Any, dict[str, str]]:
+    """(`schema` without its description, the description as Avro's `doc`)."""
+    if not isinstance(schema, dict) or not isinstance(schema.get("description"), str):
+        return schema, {}
+    return {key: value for key, value in schema.items() if key != "description"}, {
+        "doc": schema["description"]
+    }
 
 
 def unused(name: str, taken: set[str]) -> str:

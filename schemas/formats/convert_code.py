@@ -23,7 +23,6 @@ KEPT: Final = frozenset(
         "allOf",
         "$ref",
         "description",
-        "default",
         "additionalProperties",
     }
 )
@@ -84,6 +83,7 @@ class _Code:
         return name
 
     def type(self, schema: Any, pointer: str, name: str) -> str:
+        schema = self.source.meaning(schema)
         if not isinstance(schema, dict):
             return self.anything
         self.lose(schema, pointer)
@@ -113,8 +113,7 @@ class _Code:
             if branches:
                 made += branches if key == "allOf" else [self.either(branches)]
         own = {key: value for key, value in schema.items() if key not in COMBINING}
-        if not ("$ref" in schema and self.source.is_draft_7):
-            made.append(self.type(own, pointer, f"{name}Own" if "properties" in own else name))
+        made.append(self.type(own, pointer, f"{name}Own" if "properties" in own else name))
         telling = [part for part in dict.fromkeys(made) if part not in (self.anything, self.simple["object"])]
         return self.both(telling, pointer) if telling else made[0]
 
@@ -154,9 +153,13 @@ class _Code:
 
     def lose(self, schema: dict[str, Any], pointer: str) -> None:
         self.source.lose_keywords(schema, pointer, KEPT, self.language)
-        for key in schema.get("required", ()):
-            if key not in schema.get("properties", {}):
-                self.source.lose(step(pointer, "required"), f"{key!r} is required but not described here.")
+        self.source.lose_required(schema, pointer, " here")
+        if isinstance(schema.get("items"), list):
+            self.source.lose(step(pointer, "items"), "Types for each place of a list are not kept.")
+        if schema.get("additionalProperties") is False and not schema.get("properties"):
+            self.source.lose(
+                step(pointer, "additionalProperties"), "An object without any property has no type."
+            )
 
     def declaration(self, name: str, schema: Any, pointer: str) -> str:
         raise NotImplementedError

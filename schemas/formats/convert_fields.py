@@ -45,14 +45,12 @@ def _object(source: Source, schema: dict[str, Any], pointer: str, depth: int) ->
             continue
         marked = {"name": name} | definition
         fields.append(marked | {"required": True} if name in required else marked)
-    for name in required:
-        if name not in schema.get("properties", {}):
-            source.lose(step(pointer, "required"), f"{name!r} is required but not described.")
+    source.lose_required(schema, pointer, "")
     return fields
 
 
 def _definition(source: Source, schema: Any, pointer: str, depth: int) -> dict[str, Any] | None:
-    schema, nullable = source.nullable(_resolved(source, schema, pointer, depth))
+    schema, nullable = source.nullable(_resolved(source, schema, pointer, depth), pointer)
     source.spend(1 + (len(schema) if isinstance(schema, dict) else 0))
     if not isinstance(schema, dict) or depth > MAX_INLINED:
         source.lose(pointer, "This subschema has no counterpart among the types of fields.")
@@ -129,7 +127,7 @@ def _renamed(
 
 
 def _resolved(source: Source, schema: Any, pointer: str, depth: int) -> Any:
-    while isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+    while isinstance(schema := source.meaning(schema), dict) and isinstance(schema.get("$ref"), str):
         target = source.target_of(schema)
         if depth > MAX_INLINED:
             raise FormatError(
@@ -139,6 +137,7 @@ def _resolved(source: Source, schema: Any, pointer: str, depth: int) -> Any:
         if not isinstance(target, dict):
             source.lose(step(pointer, "$ref"), "The reference cannot be followed here.")
             return None
-        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = source.joined(source.meaning(target), beside, pointer)
         depth += 1
     return schema

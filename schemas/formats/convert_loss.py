@@ -13,6 +13,8 @@ ANNOTATIONS: Final = frozenset(
     {"$schema", "$id", "$defs", "definitions", "$comment", "title", "$anchor", "examples"}
 )
 
+_SAID_TWICE: Final = "It is said in two places that hold at once; only one of them is kept."
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -57,6 +59,41 @@ class Source:
             if key not in kept and key not in ANNOTATIONS:
                 self.lose(step(pointer, key), f"`{key}` cannot be said in {target}.")
 
+    def lose_required(self, schema: dict[str, Any], pointer: str, missing: str) -> None:
+        for key in schema.get("required", ()):
+            if key not in schema.get("properties", {}):
+                self.lose(step(pointer, "required"), f"{key!r} is required but not described{missing}.")
+
+    def meaning(self, schema: Any) -> Any:
+        """`schema` without what says nothing: in draft 7 that is all that stands beside `$ref`."""
+        if self.is_draft_7 and isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+            return {"$ref": schema["$ref"]}
+        return schema
+
+    def joined(self, below: dict[str, Any], beside: dict[str, Any], pointer: str) -> dict[str, Any]:
+        """One schema that says what both say, as far as one can; the rest of `below` is lost."""
+        made = {**below, **beside}
+        for key in below.keys() & beside.keys():
+            if key == "properties":
+                made[key] = {**below[key], **beside[key]}
+                twice = [
+                    name
+                    for name in beside[key]
+                    if below[key].get(name, beside[key][name]) != beside[key][name]
+                ]
+                for name in twice:
+                    self.lose(step(pointer, key, name), _SAID_TWICE)
+            elif key == "required":
+                made[key] = list(dict.fromkeys([*below[key], *beside[key]]))
+            elif below[key] != beside[key] and key not in ANNOTATIONS | {"description", "default"}:
+                self.lose(step(pointer, key), _SAID_TWICE)
+        for one, other in (below, beside), (beside, below):
+            if "additionalProperties" in one and other.get("properties"):
+                self.lose(
+                    step(pointer, "additionalProperties"), "It was about some of the properties here only."
+                )
+        return made
+
     def target_of(self, schema: Any) -> Any:
         """What the local `$ref` of `schema` names; None if it is none of this document's."""
         try:
@@ -64,8 +101,9 @@ class Source:
         except LookupError:
             return None
 
-    def nullable(self, schema: Any) -> tuple[Any, bool]:
+    def nullable(self, schema: Any, pointer: str) -> tuple[Any, bool]:
         """(`schema` without null, whether it had null)."""
+        schema = self.meaning(schema)
         if not isinstance(schema, dict):
             return schema, False
         types, values = schema.get("type"), schema.get("enum")
@@ -79,7 +117,8 @@ class Source:
             if isinstance(branches, list) and {"type": "null"} in branches and len(branches) == 2:
                 other = next((branch for branch in branches if branch != {"type": "null"}), None)
                 if isinstance(other, dict):
-                    return {**{k: v for k, v in schema.items() if k != key}, **other}, True
+                    beside = {name: value for name, value in schema.items() if name != key}
+                    return self.joined(beside, self.meaning(other), pointer), True
         return schema, False
 
 
