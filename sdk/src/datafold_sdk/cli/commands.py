@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datafold_sdk.client import DataFoldClient
-from datafold_sdk.errors import APIError, ConfigurationError
+from datafold_sdk.errors import APIError, ConfigurationError, KeyStateError
 from datafold_sdk.keys import PrivateKey
 from datafold_sdk.receipts import verify_receipt
 from datafold_sdk.refusals import JSONObject
@@ -39,10 +39,14 @@ class Run:
             private_key_file=self.options.key_file,
         )
 
+    def stranger(self) -> DataFoldClient:
+        """A client without a key."""
+        return DataFoldClient(self.settings().server_url, timeout=self.options.timeout)
+
     def client(self, *, signed: bool = True) -> DataFoldClient:
         """A client; with `signed`, one that can sign."""
         settings = self.settings()
-        client = DataFoldClient(settings.server_url, timeout=self.options.timeout)
+        client = self.stranger()
         if settings.private_key is not None:
             client.configure_signing(
                 Credentials.create(
@@ -84,8 +88,8 @@ def register(run: Run) -> int:
         key = PrivateKey.generate(run.options.algorithm or "ed25519")
         path = run.store.write_key(key)
         run.store.save(private_key_file=str(path), algorithm=key.algorithm)
-        run.output.note(f"Made a key: {path}")
-    with DataFoldClient(settings.server_url, timeout=run.options.timeout) as client:
+        run.output.note(f"Made a key: {run.store.shown(path)}")
+    with run.stranger() as client:
         answer = client.register(
             private_key=key,
             client_id=run.options.client_id,
@@ -113,7 +117,13 @@ def status(run: Run) -> int:
         )
         if not client_id:
             raise ConfigurationError("Whose key? Name a client_id, or run `datafold register` first.")
-        answer = client.key_status(client_id)
+        try:
+            answer = client.key_status(client_id)
+        except KeyStateError as refusal:
+            # Only a key that counts may ask for everything; its state is told to anybody.
+            run.output.note(f"datafold: {refusal.message}")
+            with run.stranger() as stranger:
+                answer = stranger.key_status(client_id)
     run.output.result(answer, facts(f"{client_id} at {client.base_url}", _data(answer)))
     return OK
 
@@ -122,7 +132,9 @@ def me(run: Run) -> int:
     """Make a signed call and show how the server saw it."""
     with run.client() as client:
         answer = client.me()
-    run.output.result(answer, facts(f"{client.base_url} knows this client.", _data(answer)))
+    run.output.result(
+        answer, facts(f"{client.base_url} knows this client.", _with_brief_signature(_data(answer)))
+    )
     return OK
 
 
@@ -131,7 +143,7 @@ def rotate(run: Run) -> int:
     with run.client() as client:
         new_key = PrivateKey.generate(run.options.algorithm or _credentials(client).private_key.algorithm)
         path = run.store.write_key(new_key, Path(run.options.out) if run.options.out else None)
-        run.output.note(f"New key: {path}")
+        run.output.note(f"New key: {run.store.shown(path)}")
         try:
             answer = client.rotate(new_key, grace_seconds=run.options.grace)
         except APIError as refusal:
@@ -210,6 +222,14 @@ def read_json(argument: str) -> Any:
         raise ConfigurationError(f"{argument[1:]} cannot be read: {exc.strerror}.") from exc
     except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"This is not JSON: {exc}") from exc
+
+
+def _with_brief_signature(data: dict[str, Any]) -> dict[str, Any]:
+    signature = data.get("signature")
+    if not isinstance(signature, dict) or not isinstance(signature.get("components"), list):
+        return data
+    covered = " ".join(map(str, signature["components"]))
+    return data | {"signature": f"{signature.get('algorithm')} over {covered}"}
 
 
 def _credentials(client: DataFoldClient) -> Credentials:

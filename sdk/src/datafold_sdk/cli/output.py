@@ -48,10 +48,11 @@ class Output:
         lines += [f"  why:  {error.cause}"] if error.cause else []
         cure = error.cure or _standing_advice(error)
         lines += [f"  do:   {cure}"] if cure else []
+        said = (error.message, error.cause, cure)
         lines += [
             f"  {name}: {_brief(value)}"
             for name, value in error.details.items()
-            if name not in ("cause", "cure")
+            if name not in ("cause", "cure") and value not in said
         ]
         lines += [f"  request id: {error.request_id}"] if error.request_id else []
         sys.stderr.write(_printable("\n".join(lines)) + "\n")

@@ -57,10 +57,8 @@ class Store:
             )
         self._environ = environ
         self.profile = profile
-        base = environ.get("XDG_CONFIG_HOME") or os.path.join(
-            environ.get("HOME") or str(Path.home()), ".config"
-        )
-        self.folder = Path(base) / "datafold"
+        self._home = Path(environ.get("HOME") or Path.home())
+        self.folder = Path(environ.get("XDG_CONFIG_HOME") or self._home / ".config") / "datafold"
         self.path = self.folder / "config.json"
 
     def stored(self) -> dict[str, str]:
@@ -125,6 +123,10 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         return path.absolute()
+
+    def shown(self, path: Path) -> str:
+        """`path` as a person would type it."""
+        return f"~/{path.relative_to(self._home)}" if path.is_relative_to(self._home) else str(path)
 
     def _private_key(
         self, values: Mapping[str, str], *, given: str | None
