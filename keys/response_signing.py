@@ -26,10 +26,13 @@ def wants_signature(request: HttpRequest) -> bool:
 
 
 def answered_request(request: HttpRequest) -> Request | None:
-    """The request as the signature's `;req` components see it; None where nobody can sign for it."""
+    """The request as the signature's `;req` components see it; None where nobody can sign for it.
+
+    Its body is none of them, and stays on the wire: nobody has verified yet who sends it.
+    """
     try:
-        return wire_request(request)
-    except (SignatureError, DomainError, OSError):
+        return wire_request(request, read_body=False)
+    except (SignatureError, DomainError):
         return None
 
 

@@ -11,6 +11,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from accounts.models import Scope
 from project.encryption import encryption_key_problem
 from project.ratelimit import parse_rate
 
@@ -50,6 +51,15 @@ def check_authentication(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
                 id="datafold.W002",
             )
         )
+    problems += [
+        Error(
+            f"DATAFOLD_DEFAULT_SCOPES: {scope!r} is no scope, and nobody could register.",
+            hint=f"Take from {', '.join(Scope.values)}.",
+            id="datafold.E011",
+        )
+        for scope in settings.DATAFOLD_DEFAULT_SCOPES
+        if scope not in Scope.values
+    ]
     return problems
 
 
@@ -177,7 +187,7 @@ def check_edge(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
                     id="datafold.E008",
                 )
             )
-    for name in ("ANONYMOUS", "REGISTRATION", "VERIFY", "FAILURE"):
+    for name in ("ANONYMOUS", "REGISTRATION", "VERIFY", "FAILURE", "LOGIN"):
         rate = getattr(settings, f"DATAFOLD_{name}_RATE")
         try:
             if rate:

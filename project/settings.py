@@ -20,7 +20,17 @@ from project.version import VERSION as RELEASE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = FileAwareEnv(strip_whitespace=True)
+
+class Environment(FileAwareEnv):
+    def list(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Items stand as they are meant: "a, b" holds no " b", and a comma at the end makes no empty item
+        (which as a former secret key would let anybody sign sessions)."""
+        items = super().list(*args, **kwargs)
+        stripped = (item.strip() if isinstance(item, str) else item for item in items)
+        return [item for item in stripped if item != ""]
+
+
+env = Environment(strip_whitespace=True)
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
 # --- Application -----------------------------------------------------------------------------
@@ -226,6 +236,8 @@ DATAFOLD_OPERATORS_EMAIL: list[str] = env.list("DATAFOLD_OPERATORS_EMAIL", [])
 DATAFOLD_SUMMARY_HOUR: int = env.int("DATAFOLD_SUMMARY_HOUR", 6, validate=validate.Range(min=0, max=23))
 DATAFOLD_SIGN_RESPONSES: bool = env.bool("DATAFOLD_SIGN_RESPONSES", False)
 DATAFOLD_MAX_BODY_BYTES: int = env.int("DATAFOLD_MAX_BODY_BYTES", 1_048_576)
+# `BodyLimitMiddleware` refuses first; Django's own limit is for whoever would read an upload into memory.
+DATA_UPLOAD_MAX_MEMORY_SIZE: int = DATAFOLD_MAX_BODY_BYTES
 DATAFOLD_READ_TIMEOUT_SECONDS: float = env.float(
     "DATAFOLD_READ_TIMEOUT_SECONDS", 30.0, validate=validate.Range(min=0.1)
 )
@@ -350,8 +362,12 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DATAFOLD_DEVELOPMENT else "https"
-# Per address, and for one operator from all addresses together.
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,100/h/key"}
+# Per address, and for one operator from all addresses together. allauth abbreviates: 30/m for 30/minute.
+_LOGIN_COUNT, _, _LOGIN_PERIOD = DATAFOLD_LOGIN_RATE.partition("/")
+ACCOUNT_RATE_LIMITS = {
+    "login": f"{_LOGIN_COUNT}/{_LOGIN_PERIOD.strip()[:1]}/ip" if DATAFOLD_LOGIN_RATE else "",
+    "login_failed": "10/m/ip,100/h/key",
+}
 MFA_ADAPTER = "accounts.authentication.adapters.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "accounts.authentication.forms.AuthenticateForm",

@@ -33,6 +33,8 @@ RISKS: list[tuple[str, dict[str, Any]]] = [
     ("E005", {"DATAFOLD_METRICS_NETWORKS": ["10.0.0.0/99"]}),
     ("E006", {"DATAFOLD_TRUSTED_PROXIES": ["0.0.0.0/0"]}),
     ("E006", {"DATAFOLD_TRUSTED_PROXIES": ["::/0"]}),
+    ("E009", {"DATAFOLD_LOGIN_RATE": "30/min"}),
+    ("E011", {"DATAFOLD_DEFAULT_SCOPES": ["schemas:read", "schema:write"]}),
     ("W001", {"DATAFOLD_REGISTRATION_POLICY": "open"}),
     ("W002", {"DATAFOLD_DEFAULT_PROFILE": "lenient"}),
     ("W003", {"DATAFOLD_PUBLIC_ORIGINS": ["http://datafold.example.com"]}),

@@ -94,6 +94,29 @@ def test_a_value_that_makes_no_sense_names_its_variable(name: str, value: str) -
     assert name in result.stderr
 
 
+def test_items_of_a_list_stand_without_blanks_and_none_is_empty() -> None:
+    """An empty former secret key would let anybody sign sessions."""
+    result = ask(
+        "s.DATAFOLD_DEFAULT_SCOPES, s.ALLOWED_HOSTS, s.SECRET_KEY_FALLBACKS, s.DATAFOLD_WEBHOOK_PORTS, "
+        "s.ACCOUNT_RATE_LIMITS['login']",
+        SECRET_KEY=SECRET,
+        DATAFOLD_DEFAULT_SCOPES="schemas:read, schemas:write",
+        ALLOWED_HOSTS="a.example.com , b.example.com",
+        SECRET_KEY_FALLBACKS=f"{SECRET},",
+        DATAFOLD_WEBHOOK_PORTS="443, 8443",
+        DATAFOLD_LOGIN_RATE="7/hour",
+    )
+    assert result.stdout.strip() == str(
+        (
+            ["schemas:read", "schemas:write"],
+            ["a.example.com", "b.example.com"],
+            [SECRET],
+            [443, 8443],
+            "7/h/ip",
+        )
+    )
+
+
 def test_secrets_are_read_from_files(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n")

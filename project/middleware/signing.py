@@ -29,7 +29,6 @@ class ResponseSigningMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not wants_signature(request):
             return self.get_response(request)
-        # Before the view, which may read the body as a stream and leave nothing behind.
         answers = answered_request(request)
         response = self.get_response(request)
         if answers is None or not isinstance(response, HttpResponse):

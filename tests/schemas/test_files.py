@@ -153,6 +153,7 @@ def test_an_upload_is_refused_before_its_body_is_read(
         ({}, FILE, 401, "SIGNATURE_MISSING"),
         (owner.signer.sign("POST", f"http://testserver{FILE}x", content=b"1").headers, FILE, 401, ""),
         ({"Content-Digest": content_digest(b"1")}, FILE, 401, "SIGNATURE_MISSING"),
+        ({"Accept-Signature": 'sig1=("@status");created'}, FILE, 401, "SIGNATURE_MISSING"),
     ]
     for headers, path, status, code in refusals:
         fields = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}

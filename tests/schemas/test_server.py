@@ -17,7 +17,7 @@ from datafold_sdk.cli import main as run_command_line
 from tests.support.server import DataFoldServer
 from tests.support.signing import Signer
 from tests.support.stack import Stack, current_stack
-from tests.support.wire import Caller
+from tests.support.wire import Caller, assert_refused
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,7 +28,12 @@ ROW = {"id": "0b7c5e0a-6b0e-4c5e-9c57-0d2f6f3f9f01", "n": 1}
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
-    return start_server("schemas", DATAFOLD_REGISTRATION_POLICY="open", CELERY_BROKER_URL="")
+    return start_server(
+        "schemas",
+        DATAFOLD_REGISTRATION_POLICY="open",
+        CELERY_BROKER_URL="",
+        DATAFOLD_MAX_BODY_BYTES=str(4 << 20),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,30 @@ def test_a_file_streams_through_the_server(server: DataFoldServer, caller: Calle
     tampered = signer.sign("POST", server.base_url + path, content=rows, headers={"Content-Type": "text/csv"})
     tampered.content = rows[:-2] + b"!\n"
     assert caller.send(tampered).json()["error"]["code"] == "DIGEST_MISMATCH"
+
+
+def test_a_body_may_be_as_large_as_the_setting_says(caller: Caller, signer: Signer) -> None:
+    """Over the 2.5 MiB at which Django would stop by itself."""
+    body = {"documents": [{**ROW, "note": "x" * (3 << 20)}]}
+    path = "/api/v1/schemas/rows/versions/1/validate"
+    checked = caller.signed(signer, "POST", path, body)
+    assert checked.status_code == 200, checked.text[:500]
+    assert_refused(caller.signed(signer, "POST", path, {"document": "x" * (4 << 20)}), 413, "BODY_TOO_LARGE")
+
+
+def test_a_large_upload_is_answered_with_a_signature(caller: Caller, signer: Signer) -> None:
+    signed = signer.sign(
+        "POST",
+        f"{caller.base_url}/api/v1/schemas/rows/versions/1/validate-file",
+        content=b" " * (5 << 20),
+        headers={
+            "Content-Type": "application/x-ndjson",
+            "Accept-Signature": 'sig1=("@status" "content-digest" "content-digest";req);created',
+        },
+    )
+    started = caller.send(signed)
+    assert started.status_code == 202, started.text
+    assert "Signature" in started.headers
 
 
 def _wait_for(read: Callable[[], Any], seconds: float = 60) -> Any:
