@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from accounts.models import JobRun
+from project.health.parts import why_no_writes
 
 TIMEOUT_SECONDS = 0.5
 REMEMBERED_SECONDS = 10
@@ -68,12 +69,20 @@ def check_redis() -> Part:
     )
     started = time.perf_counter()
     try:
-        client.ping()
+        why = why_no_writes(client)
     except (redis.RedisError, OSError):
-        return Part("Redis", "away", "It does not answer: no signed request is let in until it does.")
+        return Part("Redis", "away", f"It does not answer: {_until_it_does()}")
     finally:
         client.close()
+    if why:
+        return Part("Redis", "away", f"It takes no writes ({why}): {_until_it_does()}")
     return Part("Redis", "healthy", f"{(time.perf_counter() - started) * 1000:.1f} ms")
+
+
+def _until_it_does() -> str:
+    if settings.DATAFOLD_REPLAY_FALLBACK == "database":
+        return "the database stands in for it."
+    return "no signed request is let in until it does."
 
 
 def check_jobs() -> tuple[Part, Part]:

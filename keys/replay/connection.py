@@ -17,10 +17,14 @@ from typing import Any
 import redis
 from hiredis import pack_command
 from redis.backoff import NoBackoff
+from redis.exceptions import MasterDownError
 from redis.retry import Retry
 
 from keys.replay.base import unavailable
 from keys.replay.scripts import Script
+
+PROBE_KEY = "df:probe"
+PROBE_MILLISECONDS = 1000
 
 
 class RedisConnections:
@@ -86,18 +90,28 @@ class RedisConnections:
             self._silent_until = time.monotonic() + self._timeout
             raise unavailable(error) from error
         except (redis.RedisError, OSError) as error:
+            self._leave_if_replica(error)
             raise unavailable(error) from error
 
     def probe(self) -> bool:
-        """Whether Redis answers this process now. Never raises."""
+        """Whether Redis takes a write from this process now. Never raises.
+
+        Reading is not enough: one that is full, or has become a replica, answers and can spend no nonce.
+        """
         try:
             connection = self._connection()
-            connection.send_command("PING")
+            connection.send_command("SET", PROBE_KEY, "", "PX", PROBE_MILLISECONDS)
             connection.read_response()
-        except (redis.RedisError, OSError):
+        except (redis.RedisError, OSError) as error:
+            self._leave_if_replica(error)
             return False
         self._silent_until = 0.0
         return True
+
+    def _leave_if_replica(self, error: Exception) -> None:
+        """The name in the URL may lead to another server by now; an open connection would never look."""
+        if isinstance(error, redis.ReadOnlyError | MasterDownError) or "-READONLY" in str(error):
+            self._local.connection.disconnect()
 
     def _ask(
         self, connection: Any, command: tuple[str | int | float, ...], get: str | None
@@ -125,7 +139,7 @@ class RedisConnections:
         return connection
 
     def _on_connect(self, connection: Any) -> None:
-        """Log in as usual, then learn which run of the server this is and whether it may forget."""
+        """Log in as usual, then learn which run of the server this is, its role, and whether it may forget."""
         connection.on_connect()
         connection.send_command("INFO")
         facts = parse_info(connection.read_response())
@@ -133,6 +147,8 @@ class RedisConnections:
             raise redis.ConnectionError(
                 f"Redis would evict nonces (maxmemory-policy {facts.get('maxmemory_policy')}); set it to noeviction"
             )
+        if facts.get("role") == "slave":
+            raise redis.ConnectionError("this Redis is a replica; let REDIS_URL lead to the primary")
         if not facts.get("run_id"):
             raise redis.ConnectionError(
                 "INFO does not tell which run of the server this is; allow the command"

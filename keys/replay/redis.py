@@ -93,7 +93,7 @@ class RedisReplayStore:
         self._redis.run(RECALL, epoch, keys=(*_state(client_id), MEMORY_KEY))
 
     def answers(self) -> bool:
-        """Whether Redis can be reached from this process."""
+        """Whether Redis can be reached from this process, and takes writes."""
         return self._redis.probe()
 
 

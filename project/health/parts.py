@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from accounts.models import JobRun
+from keys.replay.connection import PROBE_KEY, PROBE_MILLISECONDS
 from project.db.clock import unix_now_sql
 from project.health.probes import Facts, Probes
 
@@ -100,7 +101,23 @@ def check_redis() -> Facts:
     with redis_client(settings.REDIS_URL) as client:
         before = time.time()
         seconds, microseconds = client.time()
-        return {"clock_offset_ms": _offset(seconds + microseconds / 1e6, before)}
+        facts: Facts = {"clock_offset_ms": _offset(seconds + microseconds / 1e6, before)}
+        if why := why_no_writes(client):
+            facts |= {"status": "unhealthy", "error": f"takes no writes: {why}"}
+        return facts
+
+
+def why_no_writes(client: redis.Redis) -> str:
+    """Redis' own words where it answers and takes no write (full, a replica, …); "" where all is well.
+
+    Raises:
+        redis.RedisError, OSError: it does not answer.
+    """
+    try:
+        client.set(PROBE_KEY, "", px=PROBE_MILLISECONDS)
+    except redis.ResponseError as error:
+        return str(error)[:200]
+    return ""
 
 
 def check_broker() -> Facts:

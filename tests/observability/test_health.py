@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
+import redis
 
 from tests.support import services
 from tests.support.server import DataFoldServer
@@ -31,6 +33,15 @@ def get(server: DataFoldServer, path: str, **headers: str) -> tuple[httpx2.Respo
     with httpx2.Client(base_url=server.base_url, trust_env=False, timeout=20) as http:
         answer = http.get(path, headers=headers)
     return answer, time.perf_counter() - started
+
+
+def wait_for_ready(server: DataFoldServer, status: int) -> httpx2.Response:
+    """/health/ready, once it answers with `status`."""
+    deadline = time.monotonic() + 60
+    while (answer := get(server, "/health/ready")[0]).status_code != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return answer
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health", "/health/", "/health/detailed"])
@@ -143,10 +154,28 @@ def test_a_part_that_hangs_delays_nothing_and_is_named(
         scrape, seconds = get(fragile, "/metrics")
         assert scrape.status_code == 200
         assert seconds < BOUND_SECONDS
-    deadline = time.monotonic() + 60
-    while get(fragile, "/health/ready")[0].status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_ready(fragile, 200)
+
+
+@POSTGRES_ONLY
+@pytest.mark.parametrize("limit", ["maxmemory", "min-replicas-to-write"])
+def test_a_redis_that_takes_no_writes_is_not_well(fragile: DataFoldServer, settings: Any, limit: str) -> None:
+    from project.parts import check_redis
+
+    settings.REDIS_URL = fragile.environment["REDIS_URL"]
+    assert check_redis().state == "healthy"
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.config_set(limit, "1")
+        try:
+            part = check_redis()
+            answer = wait_for_ready(fragile, 503)
+        finally:
+            client.config_set(limit, "0")
+    assert part.state == "away"
+    assert "takes no writes" in part.note
+    facts = assert_refused(answer, 503, "SERVICE_UNAVAILABLE")["details"]["parts"]["redis"]
+    assert "takes no writes" in facts["error"]
+    wait_for_ready(fragile, 200)
 
 
 @POSTGRES_ONLY

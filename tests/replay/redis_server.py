@@ -91,6 +91,10 @@ class Cable:
     def plug_in(self) -> None:
         self._plugged = True
 
+    def lead_to(self, port: int) -> None:
+        """Connections from now on end at another server, as where a name or an address has moved."""
+        self._target = port
+
     def close(self) -> None:
         self.pull()
         self._listener.close()

@@ -13,6 +13,7 @@ from keys.errors import ReplayCheckUnavailable
 from keys.replay import Outcome, Spend, Spent
 from keys.replay.redis import RedisReplayStore
 from tests.replay.redis_server import Cable, RedisServer, spend_arguments
+from tests.support.services import free_port
 
 STATE = "df:st:{client}"
 MEMORY = "df:memory"
@@ -257,8 +258,30 @@ def test_a_full_redis_lets_nothing_in(store: RedisReplayStore, redis_server: Red
     redis_server.client().config_set("maxmemory", "1")
     with pytest.raises(ReplayCheckUnavailable):
         spend(store)
+    assert not store.answers(), "or a fallback would come back to it"
     redis_server.client().config_set("maxmemory", "0")
+    assert store.answers()
     assert spend(store).outcome is Outcome.FRESH
+
+
+def test_a_redis_that_became_a_replica_is_left_for_the_primary_under_its_name(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    demoted, primary = start_redis(), start_redis()
+    name = Cable(demoted.port)
+    store = RedisReplayStore(name.url, timeout=2)
+    store.announce_new("client", 1)
+    demoted.client().replicaof("127.0.0.1", free_port())
+    with pytest.raises(ReplayCheckUnavailable):
+        spend(store)
+    with pytest.raises(ReplayCheckUnavailable):  # by a new connection, which is not made to a replica
+        store.is_current("client", 1)
+    name.lead_to(primary.port)
+    assert store.answers()
+    assert spend(store).outcome is Outcome.UNKNOWN
+    store.recall("client", 1)
+    assert spend(store, created=int(time.time()) - 60).outcome is Outcome.TOO_EARLY
+    name.close()
 
 
 def test_a_pulled_cable_costs_only_the_requests_in_between(redis_server: RedisServer) -> None:
