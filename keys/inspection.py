@@ -7,30 +7,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from keys.directory import ClientRecord, KeyRecord, read_record
-from keys.errors import KeysError
+from keys.errors import AuthorityNotAllowed, KeysError
+from keys.forward_auth import is_forwarded_authority
 from keys.httpsig import (
     PROFILES,
     Check,
     Inspection,
-    Policy,
     Request,
     SignatureError,
     inspect,
+    normalise_authority,
     parse_signatures,
     select_signature,
 )
 from keys.standing import check_standing
-from project.proxies import public_origins
+from keys.wire import judged_origin
 
 _ABSOLUTE = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """How whoever asks reaches this server: the connection's scheme, and the Host."""
+
+    scheme: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class InspectedMessage:
-    """A request as it was shown, or why it is none."""
+    """A request as it was shown, or why it is none. `ours`: its host is one that this server answers for."""
 
     request: Request | None
     refusal: SignatureError | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +57,21 @@ class Inspected:
         return all(check.ok for check in self.checks if check.name != "nonce-fresh")
 
 
-def message_from_text(raw: bytes, *, scheme: str | None, default_scheme: str) -> InspectedMessage:
+def message_from_text(raw: bytes, *, scheme: str | None, reached: Reached) -> InspectedMessage:
     """A request from its text: request line, field lines, an empty line, the body. LF is taken for CRLF.
 
     Of what `curl --verbose` shows only the lines count that it sent: those that begin with ">".
     """
     if raw.lstrip().startswith((b"* ", b"> ")):
         raw = b"\n".join(re.findall(rb"^> ?(.*?)\r?$", raw, re.MULTILINE))
-    head, separator, body = raw.partition(b"\r\n\r\n")
-    if not separator:
-        head, _, body = raw.partition(b"\n\n")
+    head, body = [*re.split(rb"\r?\n\r?\n", raw, maxsplit=1), b""][:2]
     first, *others = head.decode("latin-1").lstrip("\r\n").replace("\r\n", "\n").split("\n")
     method, _, rest = first.partition(" ")
     url = rest.rpartition(" ")[0] if re.search(r" HTTP/[0-9.]+\s*\Z", rest) else rest
     pairs = (line.partition(":")[::2] for line in others if line.strip())
     lines = [(name, value.strip(" \t")) for name, value in pairs]
     return message_from_parts(
-        method=method, url=url.strip(), lines=lines, body=body, scheme=scheme, default_scheme=default_scheme
+        method=method, url=url.strip(), lines=lines, body=body, scheme=scheme, reached=reached
     )
 
 
@@ -74,30 +82,53 @@ def message_from_parts(
     lines: Sequence[tuple[str, str]],
     body: bytes,
     scheme: str | None,
-    default_scheme: str,
+    reached: Reached,
 ) -> InspectedMessage:
-    """A request from its parts.
+    """A request from its parts, addressed as the server would find it to be.
 
     Args:
         url: absolute, or a request target.
-        scheme: "http" or "https", if it is known; else the URL's, else that of the public origin which
-            the Host names, else `default_scheme`.
+        scheme: "http" or "https", as the server or its proxy would see it, if that is known.
     """
     lines = list(lines)
     absolute = _ABSOLUTE.fullmatch(url)
     if absolute is not None:
-        scheme = scheme or absolute[1].lower()
         url = absolute[3] if absolute[3].startswith("/") else f"/{absolute[3]}"
         if not any(name.lower() == "host" for name, _ in lines):
             lines.append(("Host", absolute[2]))
     host = next((value for name, value in lines if name.lower() == "host"), "")
-    scheme = scheme or public_origins().get(host.lower()) or default_scheme
+    url_scheme = absolute[1].lower() if absolute is not None else None
     try:
-        return InspectedMessage(
-            Request.from_lines(method=method, raw_target=url, scheme=scheme, lines=lines, body=body)
-        )
+        judged, ours = _addressed(host, scheme or _likely_scheme(url_scheme, host, reached))
+        request = Request.from_lines(method=method, raw_target=url, scheme=judged, lines=lines, body=body)
+        return InspectedMessage(request, ours=ours)
     except SignatureError as refusal:
         return InspectedMessage(None, refusal)
+
+
+def _likely_scheme(url_scheme: str | None, host: str, reached: Reached) -> str:
+    """The connection's where it is the same server under the same name: what a URL says of it is what its
+    author believes, and a proxy in between may have made it wrong."""
+    if url_scheme is None or _same_host(host, url_scheme, reached):
+        return reached.scheme
+    return url_scheme
+
+
+def _same_host(host: str, scheme: str, reached: Reached) -> bool:
+    try:
+        return normalise_authority(host, scheme) == normalise_authority(reached.host, reached.scheme)
+    except SignatureError:
+        return False
+
+
+def _addressed(host: str, scheme: str) -> tuple[str, bool]:
+    """The scheme that the request would be judged under, and whether this server would judge it at all."""
+    if not host:
+        return scheme, False
+    try:
+        return judged_origin(scheme, host)[0], True
+    except AuthorityNotAllowed:
+        return scheme, is_forwarded_authority(normalise_authority(host, scheme))
 
 
 def inspect_message(message: InspectedMessage, *, now: float) -> Inspected:
@@ -106,9 +137,13 @@ def inspect_message(message: InspectedMessage, *, now: float) -> Inspected:
     if message.request is None:
         return Inspected(Inspection(), [_failed("message", message.refusal)], None, "standard")
     client = _claimed_client(message.request)
-    policy = _policy(client)
+    policy = PROFILES[client.profile if client else "standard"]
+    authorities = frozenset({message.request.authority}) if message.ours else frozenset[str]()
     inspection = inspect(
-        message.request, policy=policy, keys_for=lambda _: client.keys if client else (), now=now
+        message.request,
+        policy=replace(policy, allowed_authorities=authorities),
+        keys_for=lambda _: client.keys if client else (),
+        now=now,
     )
     checks = [Check("message", True, "A well-formed request."), *inspection.checks]
     checks.append(_standing(inspection, client, now))
@@ -122,12 +157,6 @@ def _claimed_client(request: Request) -> ClientRecord | None:
     except SignatureError:
         return None
     return read_record(signature.keyid) if signature.keyid else None
-
-
-def _policy(client: ClientRecord | None) -> Policy:
-    policy = PROFILES[client.profile if client else "standard"]
-    origins = public_origins()
-    return replace(policy, allowed_authorities=frozenset(origins)) if origins else policy
 
 
 def _standing(inspection: Inspection[KeyRecord], client: ClientRecord | None, now: float) -> Check:

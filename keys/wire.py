@@ -17,6 +17,11 @@ from project.proxies import public_origins, wire_host, wire_scheme
 # Where `project.server` leaves the field lines as they came: (name in capitals, value without blanks around it).
 FIELD_LINES = "datafold.field_lines"
 
+NOT_OURS = (
+    "The request is addressed to a host that is not this server's. Use the server's public address; its operator "
+    "lists them in DATAFOLD_PUBLIC_ORIGINS or ALLOWED_HOSTS."
+)
+
 # WSGI keeps these two without the prefix.
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
@@ -109,7 +114,7 @@ def wire_request(request: HttpRequest, *, read_body: bool = True) -> Request:
         SignatureError: the target or the host cannot be signed for.
     """
     target = raw_target(request)
-    scheme, authority = _origin(request)
+    scheme, authority = judged_origin(wire_scheme(request), wire_host(request))
     environ = request.META
     return Request(
         method=environ["REQUEST_METHOD"],
@@ -138,10 +143,19 @@ def raw_target(request: HttpRequest) -> str:
     return str(target)
 
 
-def _origin(request: HttpRequest) -> tuple[str, str]:
-    """Scheme and authority from the configured public origins, else from a Host that is allowed."""
+def judged_origin(scheme: str, host: str) -> tuple[str, str]:
+    """Scheme and authority that a request counts as addressed to: a configured public origin, else an allowed Host.
+
+    Args:
+        scheme: the connection's; it counts only where no public origin is configured.
+        host: the Host field's value.
+
+    Raises:
+        AuthorityNotAllowed: the host is none of this server's.
+        RequestMalformed: it is no host at all.
+    """
     allowed = () if public_origins() else tuple(_allowed_hosts())
-    return _judged_origin(wire_scheme(request), wire_host(request), tuple(public_origins().items()), allowed)
+    return _judged_origin(scheme, host, tuple(public_origins().items()), allowed)
 
 
 @lru_cache(maxsize=256)
@@ -172,8 +186,4 @@ def _allowed_hosts() -> list[str]:
 
 
 def _not_ours(host: str) -> AuthorityNotAllowed:
-    return AuthorityNotAllowed(
-        "The request is addressed to a host that is not this server's. Use the server's public address; its operator "
-        "lists them in DATAFOLD_PUBLIC_ORIGINS or ALLOWED_HOSTS.",
-        host=host[:100],
-    )
+    return AuthorityNotAllowed(NOT_OURS, host=host[:100])

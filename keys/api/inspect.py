@@ -8,19 +8,26 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from keys.api.serializers import StrictSerializer
 from keys.api.throttles import AddressThrottle
-from keys.inspection import InspectedMessage, inspect_message, message_from_parts, message_from_text
+from keys.inspection import (
+    InspectedMessage,
+    Reached,
+    inspect_message,
+    message_from_parts,
+    message_from_text,
+)
 from project.api.envelope import ApiResponse
 from project.api.openapi import enveloped
 from project.api.parsers import StrictJSONParser
-from project.proxies import wire_scheme
+from project.proxies import wire_host, wire_scheme
 
 MAX_TEXT = 200_000
 MAX_FIELDS = 100
@@ -38,8 +45,8 @@ class MessageParser(BaseParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> dict[str, str]:
-        return {"raw": stream.read().decode("utf-8", "surrogateescape")}
+    ) -> dict[str, bytes]:
+        return {"raw": stream.read()}
 
 
 class TextParser(MessageParser):
@@ -48,22 +55,36 @@ class TextParser(MessageParser):
     media_type = "text/plain"
 
 
-class InspectSerializer(serializers.Serializer[Any]):
+@extend_schema_field({"type": "string", "maxLength": MAX_TEXT})
+class WireField(serializers.Field[bytes, Any, Any, Any]):
+    """Bytes as they stand on the wire: text in JSON, or what a `MessageParser` read. A body may hold any byte."""
+
+    def to_internal_value(self, data: Any) -> bytes:
+        if not isinstance(data, (str, bytes)):
+            raise serializers.ValidationError("Send a string.")
+        if len(data) > MAX_TEXT:
+            raise serializers.ValidationError(f"Send at most {MAX_TEXT} characters.")
+        return data if isinstance(data, bytes) else data.encode()
+
+
+class InspectSerializer(StrictSerializer):
     """Either `raw`, or `method` with `url` (absolute) or `target`, and `headers`."""
 
-    raw = serializers.CharField(
-        required=False, trim_whitespace=False, max_length=MAX_TEXT, help_text="The request as text."
-    )
+    raw = WireField(required=False, help_text="The request as text.")
     method = serializers.CharField(required=False, max_length=64)
     url = serializers.CharField(
         required=False, max_length=8192, help_text="Absolute: https://host/path?query"
     )
     target = serializers.CharField(required=False, max_length=8192, help_text="As in the request line.")
-    scheme = serializers.ChoiceField(["http", "https"], required=False)
+    scheme = serializers.ChoiceField(
+        ["http", "https"],
+        required=False,
+        help_text="As the server or its proxy would see it. A configured public origin decides for itself.",
+    )
     headers = serializers.JSONField(
         required=False, help_text="{name: value or [values]}, or [[name, value], …]."
     )
-    body = serializers.CharField(required=False, trim_whitespace=False, allow_blank=True, max_length=MAX_TEXT)
+    body = WireField(required=False)
 
     def validate_headers(self, value: Any) -> list[tuple[str, str]]:
         lines = _field_lines(value)
@@ -74,13 +95,13 @@ class InspectSerializer(serializers.Serializer[Any]):
         return lines
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "raw" in attrs:
+        in_parts = "method" in attrs and ("url" in attrs) != ("target" in attrs)
+        as_text = bool(attrs.get("raw")) and attrs.keys() <= {"raw", "scheme"}
+        if as_text or (in_parts and "raw" not in attrs):
             return attrs
-        if "method" not in attrs or ("url" in attrs) == ("target" in attrs):
-            raise serializers.ValidationError(
-                {"raw": ["Send the request as raw text, or method, headers and either url or target."]}
-            )
-        return attrs
+        raise serializers.ValidationError(
+            {"raw": ["Send the request as raw text, or method, headers and either url or target."]}
+        )
 
 
 class CheckSerializer(serializers.Serializer[Any]):
@@ -124,7 +145,8 @@ class InspectView(APIView):
     def post(self, request: Request) -> ApiResponse:
         serializer = InspectSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        message = _message(serializer.validated_data, default_scheme=wire_scheme(request._request))
+        reached = Reached(wire_scheme(request._request), wire_host(request._request))
+        message = _message(serializer.validated_data, reached)
         inspected = inspect_message(message, now=time.time())
         return ApiResponse(
             {
@@ -137,19 +159,17 @@ class InspectView(APIView):
         )
 
 
-def _message(wish: Mapping[str, Any], *, default_scheme: str) -> InspectedMessage:
+def _message(wish: Mapping[str, Any], reached: Reached) -> InspectedMessage:
     scheme = wish.get("scheme")
     if "raw" in wish:
-        return message_from_text(
-            wish["raw"].encode("utf-8", "surrogateescape"), scheme=scheme, default_scheme=default_scheme
-        )
+        return message_from_text(wish["raw"], scheme=scheme, reached=reached)
     return message_from_parts(
         method=wish["method"],
         url=wish.get("url") or wish["target"],
         lines=wish.get("headers", []),
-        body=wish.get("body", "").encode(),
+        body=wish.get("body", b""),
         scheme=scheme,
-        default_scheme=default_scheme,
+        reached=reached,
     )
 
 

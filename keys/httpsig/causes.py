@@ -1,7 +1,8 @@
 """Why a signature does not verify: a bounded search through the mistakes that people really make.
 
 Each candidate is the same request as the signer may have seen it. If the signature holds for one of them, the
-difference is the cause. At most :data:`MAX_CANDIDATES` checks with one key, so the cost has an end.
+difference is the cause. At most :data:`MAX_CHECKS` checks for :data:`MAX_CANDIDATES` candidates, so the cost has
+an end: all candidates with the two keys of a rotation, the likelier ones with more.
 """
 
 import hashlib
@@ -18,10 +19,11 @@ from .digest import content_digest
 from .errors import SignatureError
 from .keys import PublicKey
 from .message import Request
-from .near_misses import Cause, find_near_miss
+from .near_misses import Cause, find_near_miss, wrong_length
 from .signatures import UnverifiedSignature
 
 MAX_CANDIDATES = 55
+MAX_CHECKS = 110
 
 _TARGET_COMPONENTS = frozenset({"@target-uri", "@scheme", "@authority", "@path", "@query", "@request-target"})
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -49,20 +51,24 @@ def find_cause(
 
     Tells nothing that the signer does not know: a candidate holds only if the signer's own key made it.
     """
-    key = next((key for key in keys if signature.alg in (None, key.algorithm)), None)
-    if key is None:
+    fitting = [key for key in keys if signature.alg in (None, key.algorithm)]
+    if not fitting:
         return None
     try:
         base = signature_base(signature, request, structured_fields)
     except SignatureError:
         return None
-    if (near_miss := find_near_miss(key, signature.raw_signature, base)) is not None:
-        return near_miss
-    bases = _bases(signature, request, base, structured_fields)
-    for cause, other in islice(bases, MAX_CANDIDATES):
-        if key.verify(signature.raw_signature, other):
-            return cause
-    return None
+    value = signature.raw_signature
+    for key in fitting:
+        if (near_miss := find_near_miss(key, value, base)) is not None:
+            return near_miss
+    # A rotation leaves a client with two keys, perhaps of two algorithms: any of them may be the signer's.
+    signers = [key for key in fitting if len(value) == key.signature_bytes]
+    if not signers:
+        return wrong_length(fitting, value)
+    bases = islice(_bases(signature, request, base, structured_fields), MAX_CANDIDATES)
+    checks = ((cause, key, other) for cause, other in bases for key in signers)
+    return next((cause for cause, key, other in islice(checks, MAX_CHECKS) if key.verify(value, other)), None)
 
 
 def _bases(

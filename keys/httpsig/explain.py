@@ -101,7 +101,9 @@ class _Inspector(Generic[K]):
         if signature is None:
             return self.result
         request, policy = self.request, self.policy
-        self._check("host", "The host is one of this server's.", lambda: check_authority(request, policy))
+        self._check(
+            "host", "The host is one that this server answers for.", lambda: check_authority(request, policy)
+        )
         self._check("keyid", "A keyid is there.", lambda: check_keyid(signature))
         self._check("algorithm", "The algorithm is allowed.", lambda: check_algorithm(signature, policy))
         self._check("time", "The signature is fresh.", lambda: check_time(signature, policy, self.now))

@@ -1,7 +1,7 @@
 """Signatures that are right but for their form: hexadecimal, DER, another padding or hash."""
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -33,18 +33,21 @@ def find_near_miss(key: PublicKey, signature: bytes, base: bytes) -> Cause | Non
             )
     match key:
         case EcdsaKey():
-            found = _ecdsa(key, signature, base)
+            return _ecdsa(key, signature, base)
         case RsaKey():
-            found = _rsa(key, signature, base)
+            return _rsa(key, signature, base)
         case _:
-            found = None
-    if found is None and len(signature) != key.signature_bytes:
-        return Cause(
-            "SIGNATURE_LENGTH",
-            f"The signature has {len(signature)} bytes, one of {key.algorithm} by this key has "
-            f"{key.signature_bytes}. Send its raw bytes in base64, and sign with the key that is registered.",
-        )
-    return found
+            return None
+
+
+def wrong_length(keys: Sequence[PublicKey], signature: bytes) -> Cause:
+    """What to say of a ``signature`` that has the length of none of ``keys``."""
+    lengths = dict.fromkeys(f"{key.signature_bytes} ({key.algorithm})" for key in keys)
+    return Cause(
+        "SIGNATURE_LENGTH",
+        f"The signature has {len(signature)} bytes, one by a registered key has {' or '.join(lengths)}. "
+        "Send its raw bytes in base64, and sign with the key that is registered.",
+    )
 
 
 def _unhexed(signature: bytes) -> Iterator[bytes]:

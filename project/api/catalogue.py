@@ -37,6 +37,11 @@ CATALOGUE: dict[str, Entry] = {
         "The signature fields are over the limits on bytes, signatures, components or parameters.",
         "Cover fewer components; send one signature.",
     ),
+    "KEYID_MISSING": Entry(
+        401,
+        "The signature does not say whose it is: it has no `keyid`.",
+        "Add `keyid`: the client_id, or the key's thumbprint.",
+    ),
     "COMPONENT_NOT_COVERED": Entry(
         401,
         "The signature leaves out a component that the client's profile requires.",

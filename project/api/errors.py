@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -17,6 +17,7 @@ from rest_framework.views import set_rollback
 
 from keys.httpsig import WANT_CONTENT_DIGEST, SignatureError
 from keys.refusals import SIGNATURE_CODES, keep_refusal
+from keys.wire import NOT_OURS
 from project.api.catalogue import status_of
 from project.api.demand import demand_for
 from project.api.envelope import ErrorResponse, json_failure
@@ -138,7 +139,9 @@ def _add_fields(
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler400; a Host that is not ours ends here."""
+    """Django's handler400; a Host that is not in ALLOWED_HOSTS ends here."""
+    if isinstance(exception, DisallowedHost):
+        return json_failure(request, "AUTHORITY_NOT_ALLOWED", NOT_OURS, 400)
     return json_failure(
         request,
         "INVALID_REQUEST",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.urls import get_resolver
 
+from keys.httpsig import SignatureError
 from project.api.catalogue import CATALOGUE, error_docs
+from project.errors import DomainError
 from tests.support.client import ORIGIN, SignedClient, WireClient
 from tests.support.signing import Signer
 from tests.support.stack import PROJECT
@@ -173,6 +177,19 @@ def test_documents_are_served_from_here(client: WireClient) -> None:
     document = client.get("/openapi.json", headers={"Accept": "application/json"}).json()
     assert "/api/v1/crypto/keys/register" in document["paths"]
     assert "HTTPMessageSignature" in document["components"]["securitySchemes"]
+
+
+def _below(error: type[Exception]) -> Iterator[type[Exception]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def test_every_refusal_is_in_the_catalogue() -> None:
+    get_resolver().url_patterns  # noqa: B018  whatever refuses is imported by now
+    codes = {error.__dict__.get("code") for tree in (SignatureError, DomainError) for error in _below(tree)}
+    assert len(codes) > 50
+    assert codes - set(CATALOGUE) - {None} == set()
 
 
 def test_the_page_of_error_codes_is_up_to_date() -> None:

@@ -33,9 +33,10 @@ def signer() -> Iterator[Signer]:
 class Proxy:
     """Asks as a proxy does: `ask` answers DataFold's response about a signed original request."""
 
-    def __init__(self, client: WireClient, dialect: str) -> None:
+    def __init__(self, client: WireClient, dialect: str, *, passes_body: bool = False) -> None:
         self.client = client
         self.dialect = dialect
+        self.passes_body = passes_body
 
     def ask(self, signed: SignedRequest, **changes: str | None) -> Any:
         """`changes`: header fields of the question, None to leave one out."""
@@ -59,6 +60,7 @@ class Proxy:
             method, path, content = signed.method, AUTHORIZE + target, signed.content
             fields["Host"] = host
         else:
+            content = signed.content if self.passes_body else b""
             fields |= {
                 "X-Forwarded-Method": signed.method,
                 "X-Forwarded-Uri": target,
@@ -196,6 +198,17 @@ def test_the_beginning_of_a_body_is_not_taken_for_the_whole(envoy: Proxy, signer
     response = envoy.ask(signed, X_Envoy_Auth_Partial_Body="true")
     assert response.status_code == 200, response.content
     assert response["X-DataFold-Body"] == "declared"
+
+
+def test_only_envoy_says_that_a_body_is_not_whole(client: WireClient, envoy: Proxy, signer: Signer) -> None:
+    """Traefik passes on the caller's field of this name; Envoy sets its own, to "true" or "false"."""
+    traefik = Proxy(client, "traefik", passes_body=True)
+    assert traefik.ask(signer.sign("POST", f"{ORIGIN}/orders", content=b"x"))["X-DataFold-Body"] == "verified"
+    for proxy, field in ((traefik, "true"), (envoy, "false"), (envoy, "True"), (envoy, "true, true")):
+        changed = signer.sign("POST", f"{ORIGIN}/orders", json_body={"a": 1})
+        changed.content = b'{"a": 2}'
+        refused = proxy.ask(changed, X_Envoy_Auth_Partial_Body=field)
+        assert (refused.status_code, error(refused)["code"]) == (401, "DIGEST_MISMATCH")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "PROPPATCH"])

@@ -1,7 +1,7 @@
 """Signatures that are right but for their form."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from keys.httpsig import (
     sf,
     signature_base,
 )
+from keys.httpsig.keys import Ed25519Key
 from tests.httpsig.support import PRIVATE_KEY, changed, make_request, signed
 
 ECDSA = ec.generate_private_key(ec.SECP256R1())
@@ -71,6 +72,30 @@ def test_the_form_is_named(key: PublicKey, sign: Callable[[bytes], bytes], code:
 
 def test_a_signature_that_is_nobodys_is_not_explained_by_its_form() -> None:
     assert cause_of(PRIVATE_KEY.public_key, PrivateKey.generate().sign) is None
+
+
+def cause_under(keys: Sequence[PublicKey], private_key: PrivateKey) -> str | None:
+    """What is said where the signer took http:// for https://, and the client has these keys."""
+    sent = changed(signed(make_request(scheme="http"), private_key=private_key, alg=None), scheme="https")
+    found = find_cause(select_signature(parse_signatures(sent, PROFILES["standard"].limits)), sent, keys)
+    return found.code if found else None
+
+
+def test_the_cause_is_found_with_any_of_the_clients_keys() -> None:
+    """A rotation leaves the old key beside the new one, perhaps of another algorithm."""
+    p384 = registered(ec.generate_private_key(ec.SECP384R1()))
+    ours, other = PRIVATE_KEY.public_key, PrivateKey.generate().public_key
+    for newest in (p384, registered(RSA), registered(ECDSA), other):
+        assert cause_under([newest, ours], PRIVATE_KEY) == "OTHER_ORIGIN"
+    assert cause_under([p384, registered(RSA)], PRIVATE_KEY) == "SIGNATURE_LENGTH"
+    assert cause_under([p384, other], PRIVATE_KEY) is None
+
+
+def test_the_search_ends_however_many_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[bytes] = []
+    monkeypatch.setattr(Ed25519Key, "verify", lambda _, __, base: tried.append(base))
+    assert cause_under([PrivateKey.generate().public_key for _ in range(6)], PRIVATE_KEY) is None
+    assert 60 < len(tried) <= 110 + 2 * 6
 
 
 def pss(hash_algorithm: hashes.HashAlgorithm, salt: int) -> padding.PSS:

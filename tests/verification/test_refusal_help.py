@@ -132,6 +132,17 @@ def test_details_alone_tell_cause_and_cure(
     assert cure in refused["details"]["hint"]
 
 
+def test_a_signature_that_is_nobodys_is_asked_for_its_keyid(client: WireClient, signer: Signer) -> None:
+    signed = me(signer)
+    signed.headers["Signature-Input"] = signed.headers["Signature-Input"].replace(
+        ';keyid="asks-for-help"', ""
+    )
+    refused = client.send(signed)
+    assert (refused.status_code, error(refused)["code"]) == (401, "KEYID_MISSING")
+    assert "client_id" in error(refused)["details"]["hint"]
+    assert refused["Accept-Signature"]
+
+
 def test_what_other_standards_call_it_is_understood_in_the_refusal(
     client: WireClient, signer: Signer
 ) -> None:
@@ -243,6 +254,16 @@ def test_a_request_can_be_sent_as_it_is(client: WireClient, signer: Signer, medi
     assert response.json()["data"]["verified"] is True
 
 
+def test_a_body_may_hold_any_byte(client: WireClient, signer: Signer) -> None:
+    for content in (bytes(range(256)), b"\xed\xa0\x80\x00", b"a\r\n\r\nb"):
+        for line_end in ("\r\n", "\n"):
+            signed = signer.sign("POST", f"{ORIGIN}/api/v1/auth/test", content=content)
+            head = raw(SignedRequest(signed.method, signed.url, signed.headers), line_end=line_end).encode()
+            answer = client.post("/api/v1/signatures/inspect", head + content, content_type="message/http")
+            assert answer.status_code == 200, answer.content
+            assert answer.json()["data"]["verified"] is True
+
+
 def test_what_curl_shows_of_a_request_can_be_pasted(client: WireClient, signer: Signer) -> None:
     sent = "\n".join(f"> {line}" for line in raw(me(signer), line_end="\n").rstrip().splitlines())
     shown = (
@@ -280,6 +301,66 @@ def test_a_wrong_signature_is_explained(client: WireClient, signer: Signer) -> N
     )
     assert inspected["cause"]["code"] == "OTHER_ORIGIN"
     assert inspected["signature_base_lines"][1]["line"] == f'"@target-uri": {ORIGIN}/api/v1/auth/me'
+
+
+# What the server says of a request, an inspection of it says as well: sent, it would be refused.
+
+
+def sent_and_inspected(
+    client: WireClient, signed: SignedRequest, sent_to: str = ""
+) -> tuple[Any, dict[str, Any]]:
+    """The request as it is answered under `sent_to` (by default its own host), and as it is judged when pasted."""
+    host, target = signed.url.split("/", 3)[2:]
+    answer = client.get(f"/{target}", HTTP_HOST=sent_to or host, headers=signed.headers)
+    return answer, inspect(client, method=signed.method, url=signed.url, headers=signed.headers)
+
+
+def test_a_public_origin_decides_whatever_the_pasted_url_says(
+    client: WireClient, signer: Signer, settings: Settings
+) -> None:
+    settings.DATAFOLD_PUBLIC_ORIGINS = ["https://testserver"]
+    answer, inspected = sent_and_inspected(client, me(signer))
+    assert error(answer)["details"]["cause"]["code"] == inspected["cause"]["code"] == "OTHER_ORIGIN"
+    assert inspected["verified"] is False
+    url = "https://testserver/api/v1/auth/me"
+    answer, inspected = sent_and_inspected(client, signer.sign("GET", url))
+    assert (answer.status_code, inspected["verified"]) == (200, True)
+    assert inspect(client, raw=raw(signer.sign("GET", url)))["verified"] is True
+    plain = me(signer)
+    assert inspect(client, raw=raw(plain), scheme="http")["cause"]["code"] == "OTHER_ORIGIN"
+
+
+def test_without_a_public_origin_the_connection_decides_and_not_what_the_url_says(
+    client: WireClient, signer: Signer
+) -> None:
+    answer, inspected = sent_and_inspected(client, signer.sign("GET", "https://testserver/api/v1/auth/me"))
+    assert error(answer)["details"]["cause"]["code"] == inspected["cause"]["code"] == "OTHER_ORIGIN"
+
+
+@pytest.mark.parametrize("origins", [[], ["http://testserver"]])
+def test_a_host_that_is_none_of_the_servers_fails(
+    client: WireClient, signer: Signer, settings: Settings, origins: list[str]
+) -> None:
+    settings.DATAFOLD_PUBLIC_ORIGINS = origins
+    url = "http://elsewhere.example.org/api/v1/auth/me"
+    answer, inspected = sent_and_inspected(client, signer.sign("GET", url))
+    assert error(answer)["code"] == "AUTHORITY_NOT_ALLOWED"
+    assert (
+        next(check["code"] for check in inspected["checks"] if check["name"] == "host")
+        == error(answer)["code"]
+    )
+    assert inspected["verified"] is False
+
+
+@pytest.mark.parametrize("origins", [[], ["http://testserver"]])
+def test_a_host_that_a_proxy_asks_about_is_judged_as_the_proxy_would_have_it(
+    client: WireClient, signer: Signer, settings: Settings, origins: list[str]
+) -> None:
+    settings.DATAFOLD_PUBLIC_ORIGINS = origins
+    settings.DATAFOLD_FORWARD_AUTH_HOSTS = ["app.example.com"]
+    signed = signer.sign("GET", "https://app.example.com/orders/7")
+    assert inspect(client, method="GET", url=signed.url, headers=signed.headers)["verified"] is True
+    assert inspect(client, raw=raw(signed), scheme="https")["verified"] is True
 
 
 def test_the_state_is_told_to_the_holder_alone(client: WireClient) -> None:
@@ -323,6 +404,10 @@ def test_what_is_no_signed_request_is_told_as_a_failed_check(
         {"method": "GET", "url": "https://a/", "headers": [["A", "b"]] * 101},
         {"raw": "x" * 200_001},
         {"raw": 7, "method": []},
+        {"raw": ""},
+        {"raw": "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "shceme": "https"},
+        {"raw": "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "method": "GET"},
+        {"method": "GET", "url": "https://a/", "body": 7},
     ],
 )
 def test_what_describes_no_request_is_refused(client: WireClient, wish: dict[str, Any]) -> None:
