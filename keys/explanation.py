@@ -12,7 +12,7 @@ from keys.unknown import Budget
 
 MAX_LINE_CHARS = 2048
 
-# The search for the cause tries over a hundred signatures: for people who are stuck, not for floods.
+# The search for the cause tries up to `MAX_CANDIDATES` signatures: for people who are stuck, not for floods.
 _searches = Budget(per_second=5, burst=20)
 
 

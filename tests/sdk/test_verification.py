@@ -46,7 +46,7 @@ def response(
 ) -> httpx2.Response:
     request = httpx2.Request("GET", "https://datafold.example/api/v1/auth/me")
     answer = httpx2.Response(200, content=body, request=request)
-    sign(answer, body, key, components, **options)
+    sign(answer, body, key, components, **{"tag": "datafold-response", **options})
     return answer
 
 
@@ -84,7 +84,7 @@ def test_a_signature_over_too_little_does_not_count(key: PrivateKey, left_out: s
     answer = response(key, components=components)
     if left_out == "content-digest":
         answer = httpx2.Response(200, content=b"x", request=answer.request)
-        sign(answer, None, key, components)
+        sign(answer, None, key, components, tag="datafold-response")
     with pytest.raises(VerificationError):
         verify_response(answer, keys_of(key))
 
@@ -142,9 +142,18 @@ def test_several_signatures_need_a_tag(key: PrivateKey) -> None:
         append_if_signature_exists=True,
         use_existing_digest=True,
     )
-    with pytest.raises(VerificationError, match="tag"):
-        verify_response(answer, keys_of(key))
+    for tag in (None, "datafold-response"):
+        with pytest.raises(VerificationError, match="tag"):
+            verify_response(answer, keys_of(key), tag=tag)
     assert verify_response(answer, keys_of(key), tag="two")
+
+
+@pytest.mark.parametrize("tag", [None, "datafold-webhook", "my-app"])
+def test_what_was_signed_for_something_else_is_no_response(key: PrivateKey, tag: str | None) -> None:
+    answer = response(key, tag=tag)
+    with pytest.raises(VerificationError, match="datafold-response"):
+        verify_response(answer, keys_of(key))
+    assert verify_response(answer, keys_of(key), tag=tag)
 
 
 def test_a_webhook_verifies_from_what_any_framework_hands_over(key: PrivateKey) -> None:
@@ -158,7 +167,7 @@ def test_a_webhook_verifies_from_what_any_framework_hands_over(key: PrivateKey) 
         "body": body,
         "keys": keys_of(key),
     }
-    assert verify_webhook(**received, tag="datafold-webhook").nonce == "n-1"
+    assert verify_webhook(**received).nonce == verify_webhook(**received, tag=None).nonce == "n-1"
     assert verify_webhook(**{**received, "headers": list(received["headers"].items())}).body == body
     changes: tuple[dict[str, Any], ...] = (
         {"body": body + b" "},
@@ -172,6 +181,16 @@ def test_a_webhook_verifies_from_what_any_framework_hands_over(key: PrivateKey) 
             verify_webhook(**{**received, **change})
     with pytest.raises(VerificationError):
         verify_webhook(**received, tag="another")
+
+
+@pytest.mark.parametrize("tag", [None, "datafold-response"])
+def test_what_was_signed_for_something_else_is_no_webhook(key: PrivateKey, tag: str | None) -> None:
+    request = httpx2.Request("POST", "https://receiver.example/hook", content=b"{}")
+    sign(request, b"{}", key, ("@method", "@target-uri"), tag=tag)
+    with pytest.raises(VerificationError, match="datafold-webhook"):
+        verify_webhook(
+            method="POST", url=str(request.url), headers=request.headers, body=b"{}", keys=keys_of(key)
+        )
 
 
 @pytest.mark.parametrize(
@@ -226,7 +245,7 @@ def test_a_client_can_insist_on_signed_answers(server: Server, key: PrivateKey) 
         message = httpx2.Response(200, content=body, request=httpx2.Request(received.method, received.url))
         if received.url.endswith("/signed"):
             assert '"@target-uri";req' in received.headers["Accept-Signature"]
-            sign(message, body, key, COVERED)
+            sign(message, body, key, COVERED, tag="datafold-response")
         headers = {name: value for name, value in message.headers.items() if name != "content-length"}
         return Reply(200, body=body, headers=headers)
 

@@ -66,9 +66,7 @@ def test_a_delivery_verifies_with_the_sdk_and_the_published_directory(
     work()
     (got,) = receiver.received
     keys = ServerKeys.from_jwks(directory())
-    verified = verify_webhook(
-        method="POST", url=url, headers=got.headers, body=got.body, keys=keys, tag="datafold-webhook"
-    )
+    verified = verify_webhook(method="POST", url=url, headers=got.headers, body=got.body, keys=keys)
     assert verified.body == got.body
     assert verified.nonce
     assert set(verified.components) == {'"@method"', '"@target-uri"', '"content-digest"', '"content-type"'}
@@ -82,7 +80,7 @@ def test_a_delivery_verifies_with_the_sdk_and_the_published_directory(
     ):
         sent = {"method": "POST", "url": url, "headers": got.headers, "body": got.body, **changes}
         with pytest.raises(VerificationError):
-            verify_webhook(**sent, keys=keys, tag="datafold-webhook")  # type: ignore[arg-type]
+            verify_webhook(**sent, keys=keys)  # type: ignore[arg-type]
 
 
 @pytest.mark.django_db

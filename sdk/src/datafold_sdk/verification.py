@@ -25,6 +25,9 @@ DIRECTORY_PATH: Final = "/.well-known/http-message-signatures-directory"
 DIRECTORY_TAG: Final = "http-message-signatures-directory"
 MAX_DIRECTORY_BYTES: Final = 1 << 20
 MAX_FIELD_LENGTH: Final = 8192
+#: What the server's signatures are for: one that was made for something else does not count here.
+RESPONSE_TAG: Final = "datafold-response"
+WEBHOOK_TAG: Final = "datafold-webhook"
 #: What a response's signature must cover, so that it answers this request and no other.
 RESPONSE_COMPONENTS: Final = ("@status", '"@method";req', '"@target-uri";req')
 #: What a webhook's signature must cover.
@@ -151,7 +154,7 @@ def verify_response(
     keys: ServerKeys,
     *,
     required: Sequence[str] = RESPONSE_COMPONENTS,
-    tag: str | None = None,
+    tag: str | None = RESPONSE_TAG,
     max_age: float | None = 300.0,
 ) -> VerifiedMessage:
     """Check that a response was signed by the server, for this request, over these bytes.
@@ -160,7 +163,8 @@ def verify_response(
         response: an httpx2 response that has been read, not compressed (send `Accept-Encoding: identity`).
         keys: the server's keys.
         required: components that must be covered; a body besides needs a covered Content-Digest.
-        tag: the signature's tag; needed where the response carries several signatures.
+        tag: the signature's tag: the server's own, unless another was asked for. None takes any, of a response
+            that carries one signature.
         max_age: seconds since `created`; None: `expires` alone decides.
 
     Raises:
@@ -182,7 +186,7 @@ def verify_webhook(
     body: bytes,
     keys: ServerKeys,
     required: Sequence[str] = WEBHOOK_COMPONENTS,
-    tag: str | None = None,
+    tag: str | None = WEBHOOK_TAG,
     max_age: float | None = 300.0,
 ) -> VerifiedMessage:
     """Check that a webhook came from the server and arrived unchanged.
@@ -194,7 +198,8 @@ def verify_webhook(
         url: the URL as it was subscribed, absolute; behind a proxy, the public one.
         headers: header fields as they arrived.
         body: the raw bytes as they arrived, before any parsing.
-        keys, required, tag, max_age: as for `verify_response`.
+        keys, required, max_age: as for `verify_response`.
+        tag: the signature's tag, so that nothing else that the server signs passes for a webhook. None takes any.
 
     Raises:
         VerificationError: it does not hold; the message says why.
