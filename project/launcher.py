@@ -174,8 +174,7 @@ def prepare_data() -> None:
 
 
 def play_tour(server: Server) -> None:
-    """The tour, once, on an empty database."""
-    from django.conf import settings
+    """The tour, once, on an empty database. It never ends the server, whatever becomes of it."""
     from django.db import connections
 
     from accounts.models import Client
@@ -183,16 +182,32 @@ def play_tour(server: Server) -> None:
 
     if Client.objects.exists():
         return
-    if settings.SECURE_SSL_REDIRECT or settings.DATAFOLD_PUBLIC_ORIGINS or not is_loopback(server.host):
-        say("The tour is left out: it plays on a server that answers on this machine over plain http.")
-    elif (
-        settings.DATAFOLD_REGISTRATION_POLICY not in ("approval", "open") or not settings.DATAFOLD_ENABLE_AUTH
-    ):
-        say("The tour is left out: it needs registration by approval, or open.")
+    if reason := why_no_tour(server.host):
+        say(f"The tour is left out: {reason}.")
     else:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tour tells of each request itself
-        Tour(server.url, say).play()
+        try:
+            Tour(server.url, say).play()
+        except Exception as error:  # noqa: BLE001  it shows the server, which is there all the same
+            say(f"The tour ends here: {error}")
     connections.close_all()
+
+
+def why_no_tour(host: str) -> str:
+    """What in the settings keeps the tour from being played on a server that listens on `host`, or ""."""
+    from django.conf import settings
+
+    if settings.SECURE_SSL_REDIRECT or settings.DATAFOLD_PUBLIC_ORIGINS or not is_loopback(host):
+        return "it plays on a server that answers on this machine over plain http"
+    if settings.DATAFOLD_REGISTRATION_POLICY not in ("approval", "open") or not settings.DATAFOLD_ENABLE_AUTH:
+        return "it needs registration by approval, or open"
+    if settings.DATAFOLD_FOUR_EYES:
+        return "under DATAFOLD_FOUR_EYES two operators, each by name, would have to approve its key"
+    if missing := {"schemas:read", "schemas:write"} - set(settings.DATAFOLD_DEFAULT_SCOPES):
+        return (
+            f"its client would need {' and '.join(sorted(missing))}, which DATAFOLD_DEFAULT_SCOPES leaves out"
+        )
+    return ""
 
 
 def announce(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -36,12 +37,31 @@ class JsonFormatter(BaseJsonFormatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:01 INFO datafold.access request ended method=GET status=200 …`"""
+    """`12:00:01 INFO datafold.access request ended method=GET status=200 …`
+
+    What comes from outside forges no line and drives no terminal: control characters are escaped, and only
+    the lines of a traceback are indented.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%H:%M:%S")
 
-    def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        extra = " ".join(f"{key}={value}" for key, value in vars(record).items() if key not in _STANDARD)
-        return f"{line} {extra}" if extra else line
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging names it
+        extra = [f"{key}={_shown(value)}" for key, value in vars(record).items() if key not in _STANDARD]
+        return _visible(" ".join([super().formatMessage(record), *extra]))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(f"  {_visible(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def _shown(value: Any) -> str:
+    """`value`, quoted where it could be taken for several fields."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and " " in value else str(value)
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )

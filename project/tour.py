@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 from datafold_sdk import DataFoldClient, KeyStateError, SignatureAuth, create_http_client, generate_key_pair
+from django.conf import settings
 from django.core.management import call_command
 
 SCHEMA = {
@@ -41,7 +42,8 @@ class Tour:
         self._say("The tour: a client's first minutes, played once, against this server.")
         with create_http_client(self._url) as client:
             client_id, private_key = self._register(client)
-            client.configure_signing({"key_id": client_id, "private_key": private_key})
+            profile = settings.DATAFOLD_DEFAULT_PROFILE
+            client.configure_signing({"key_id": client_id, "private_key": private_key, "profile": profile})
             self._wait_for_an_operator(client, client_id)
             self._write_and_read(client)
             self._replay(client)

@@ -54,6 +54,18 @@ def test_demo_registers_examples_once() -> None:
     assert Key.objects.count() == len(lines)
 
 
+@override_settings(DATAFOLD_FOUR_EYES=True)
+def test_under_four_eyes_no_example_is_approved() -> None:
+    lines = [json.loads(line) for line in bootstrap("--demo").splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines] == ["pending", "pending", "pending", "revoked"]
+
+
+@override_settings(DATAFOLD_REGISTRATION_POLICY="closed")
+def test_where_nobody_may_register_no_example_does() -> None:
+    with pytest.raises(CommandError, match="No example was registered"):
+        bootstrap("--demo")
+
+
 @override_settings(DATAFOLD_DEVELOPMENT=False)
 def test_demo_is_for_development() -> None:
     with pytest.raises(CommandError, match="DATAFOLD_DEVELOPMENT"):

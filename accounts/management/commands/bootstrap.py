@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.bootstrap import ensure_operator
+from project.errors import DomainError
 
 
 class Command(BaseCommand):
@@ -34,5 +35,9 @@ class Command(BaseCommand):
             )
         from project.demo import create_demo
 
-        for line in create_demo():
+        try:
+            lines = create_demo()
+        except DomainError as error:
+            raise CommandError(f"No example was registered. {error.message}") from error
+        for line in lines:
             self.stdout.write(line)
