@@ -131,17 +131,21 @@ def test_a_secret_file_that_is_missing_is_an_error() -> None:
 
 
 def test_seed_settings_mean_what_they_mean_there() -> None:
-    """The names of the client application's Configuration Management, with its values."""
+    """The names of the client application's Configuration Management, with its values.
+
+    All but DATAFOLD_PRIVATE_KEY: a private key stays with its client, where the SDK's command line reads it.
+    """
     result = ask(
         "s.DEBUG, s.HOST, s.PORT, s.DATAFOLD_SERVER_URL, s.DATAFOLD_CLIENT_ID, s.DATAFOLD_ENABLE_AUTH, "
         "s.DATAFOLD_REQUIRE_AUTH, s.SIGNATURE_CACHE_ENABLED, s.SIGNATURE_CACHE_TTL, s.SIGNATURE_CACHE_SIZE, "
-        "s.LOG_LEVEL, s.LOG_FORMAT",
+        "s.LOG_LEVEL, s.LOG_FORMAT, hasattr(s, 'DATAFOLD_PRIVATE_KEY')",
         SECRET_KEY=SECRET,
         DEBUG="true",
         HOST="0.0.0.0",
         PORT="9000",
         DATAFOLD_SERVER_URL="https://api.datafold.com",
         DATAFOLD_CLIENT_ID="your-production-client-id",
+        DATAFOLD_PRIVATE_KEY="your-production-private-key",
         DATAFOLD_ENABLE_AUTH="true",
         DATAFOLD_REQUIRE_AUTH="false",
         SIGNATURE_CACHE_ENABLED="false",
@@ -152,7 +156,7 @@ def test_seed_settings_mean_what_they_mean_there() -> None:
     )
     assert result.stdout.strip() == (
         "(True, '0.0.0.0', 9000, 'https://api.datafold.com', 'your-production-client-id', True, False, False, 60, "
-        "10, 'DEBUG', 'text')"
+        "10, 'DEBUG', 'text', False)"
     )
 
 
