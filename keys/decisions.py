@@ -113,7 +113,7 @@ def allowed_verbs(key: Key, permitted: Callable[[str], bool]) -> list[Verb]:
 def facts(key: Key) -> dict[str, Any]:
     """What a decision depends on, JSON-able. Needs client, owner, successor and approvals loaded."""
     client = key.client
-    successor = getattr(key, "successor", None)
+    successor = key.successor
     return {
         "status": key.status,
         "thumbprint": key.thumbprint,
@@ -173,7 +173,7 @@ def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
     found = (
         Key.objects.filter(pk__in=key_ids)
         .select_related("client__owner", "client__registered_by", "decided_by", "replaces__client")
-        .prefetch_related("approvals__operator", "successor", "enrolment_token__issued_by")
+        .prefetch_related("approvals__operator", "successors", "enrolment_token__issued_by")
         .in_bulk()
     )
     return [found[key_id] for key_id in key_ids if key_id in found]

@@ -28,7 +28,7 @@ def rotate(
 
     Raises:
         DuplicatePublicKey: the new key is known already.
-        KeyStateConflict: the old key is not active, or has a successor.
+        KeyStateConflict: the old key is not active, or has a successor that is not final.
     """
     if grace is None:
         grace = timedelta(seconds=settings.DATAFOLD_ROTATION_GRACE_SECONDS)
@@ -50,10 +50,7 @@ def rotate(
     except IntegrityError as error:
         if Key.objects.filter(thumbprint=public_key.thumbprint).exists():
             raise _duplicate(public_key) from error
-        raise KeyStateConflict(
-            "This key has a successor already. Sign with the successor, or ask an operator to roll back.",
-            registration_id=str(old.pk),
-        ) from error
+        raise _has_successor(old) from error
     return new
 
 
@@ -73,6 +70,17 @@ def _add_successor(old: Key, public_key: PublicKey, *, name: str | None) -> Key:
         registered_at=timezone.now(),
         registered_from=current_context().address,
         registered_user_id=old.registered_user_id,
+    )
+
+
+def _has_successor(old: Key) -> KeyStateConflict:
+    successor = old.successor
+    which = f": {successor.thumbprint[:8]} is {successor.status}" if successor else ""
+    return KeyStateConflict(
+        f"The key {old.thumbprint[:8]} has a successor already{which}. Sign with the successor. If it is no use, "
+        "revoke it (signed by it, or ask an operator) and rotate again.",
+        registration_id=str(old.pk),
+        status=old.status,
     )
 
 

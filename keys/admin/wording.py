@@ -76,7 +76,7 @@ WORDS: dict[Verb, Words] = {
         "Roll back",
         "rolled back",
         "The old key becomes active again and does not retire. Its successor stays active too.",
-        "The client can rotate again; revoke the successor if it must not count.",
+        "The client can rotate again once the successor is final: revoke it if it must not count.",
         False,
     ),
     Verb.RETIRE: Words(

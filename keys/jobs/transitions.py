@@ -57,8 +57,8 @@ def traffic_moved(now: datetime) -> QuerySet[Key]:
         Q(last_used_at__isnull=True) | Q(last_used_at__lte=silent_since),
         status=KeyStatus.RETIRING,
         decided_at__lte=silent_since,
-        successor__status__in=list(VERIFYING),
-        successor__last_used_at__gt=Coalesce(F("last_used_at"), F("decided_at")),
+        successors__status__in=list(VERIFYING),
+        successors__last_used_at__gt=Coalesce(F("last_used_at"), F("decided_at")),
     )
 
 

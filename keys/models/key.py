@@ -89,7 +89,9 @@ class Key(models.Model):
     )
     not_before = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    replaces = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="successor")
+    replaces = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="successors", db_index=False
+    )
     retire_at = models.DateTimeField(null=True, blank=True, help_text="End of grace of a retiring key.")
     rotate_by = models.DateTimeField(
         null=True, blank=True, help_text="The operators asked the client to rotate by then."
@@ -138,8 +140,15 @@ class Key(models.Model):
                 name="key_retiring_has_end",
             ),
             models.CheckConstraint(
-                condition=Q(compromised_since__isnull=True) | Q(status=KeyStatus.REVOKED),
-                name="key_compromised_only_revoked",
+                condition=Q(compromised_since__isnull=True)
+                | Q(status__in=[status for status in KeyStatus if status in FINAL]),
+                name="key_compromised_only_final",
+            ),
+            # Of two rotations at once the second fails; after a roll back the key may be rotated anew.
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=Q(status__in=[status for status in KeyStatus if status not in FINAL]),
+                name="key_one_living_successor",
             ),
         ]
         indexes = [
@@ -153,6 +162,7 @@ class Key(models.Model):
             ),
             models.Index(fields=["-registered_at", "-id"], name="key_newest"),
             models.Index(fields=["fingerprint"], name="key_by_fingerprint"),
+            models.Index(fields=["replaces"], name="key_by_predecessor"),
             models.Index(fields=["status", "last_used_at", "decided_at"], name="key_silent"),
         ]
 
@@ -163,6 +173,13 @@ class Key(models.Model):
     def verifier(self) -> PublicKey:
         """The key as the engine uses it."""
         return PublicKey.from_der(bytes(self.public_key), self.algorithm)
+
+    @property
+    def successor(self) -> Key | None:
+        """The key that took over: the one that is not final, else the newest; None where nothing did."""
+        return max(
+            self.successors.all(), key=lambda key: (key.status not in FINAL, key.registered_at), default=None
+        )
 
     @property
     def registration_id(self) -> str:

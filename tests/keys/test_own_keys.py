@@ -139,6 +139,23 @@ class TestRotation:
         assert (again.status_code, again.json()["error"]["code"]) == (409, "KEY_STATE_CONFLICT")
         assert Key.objects.count() == 2
 
+    def test_a_key_that_was_rolled_back_is_rotated_again_once_its_successor_is_final(self) -> None:
+        signer, first, second = register_active("rotator"), Signer("rotator"), Signer("rotator")
+        operators = Actor.system("tests")
+        self.rotate(signer, first)
+        old = Key.objects.select_related("client").get(status="retiring")
+        lifecycle.roll_back_retirement(old, actor=operators, reason="the new one fails")
+        refused = self.rotate(signer, second)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "KEY_STATE_CONFLICT")
+        assert "revoke it" in refused.json()["error"]["message"]
+        failed = Key.objects.select_related("client").get(replaces=old)
+        lifecycle.revoke(failed, actor=operators)
+        assert self.rotate(signer, second).status_code == 200
+        old.refresh_from_db()
+        assert old.status == "retiring"
+        assert old.successor == Key.objects.get(replaces=old, status="active")
+        assert SignedClient(second).call("GET", "/api/v1/auth/me").status_code == 200
+
     def test_the_scope_is_needed(self) -> None:
         old = register_active("rotator", scopes=["schemas:read"])
         answer = self.rotate(old, Signer("rotator"))
