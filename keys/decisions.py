@@ -23,7 +23,7 @@ from accounts.audit import Actor, record_event
 from accounts.clients import ReasonMissing
 from keys import lifecycle
 from keys.errors import KeyNotFound, KeysError
-from keys.models import Key, KeyStatus, RevocationReason
+from keys.models import USED_UP, Key, KeyStatus, RevocationReason
 from project.errors import DomainError
 
 SALT = "datafold.keys.decisions"
@@ -38,6 +38,7 @@ class Verb(StrEnum):
     REQUEST_ROTATION = "request_rotation"
     ROLL_BACK = "roll_back"
     RETIRE = "retire"
+    REPORT_COMPROMISE = "report_compromise"
 
 
 class Rule(NamedTuple):
@@ -61,6 +62,7 @@ RULES: dict[Verb, Rule] = {
     Verb.REQUEST_ROTATION: Rule("keys.request_rotation", frozenset({KeyStatus.ACTIVE}), False),
     Verb.ROLL_BACK: Rule("keys.request_rotation", frozenset({KeyStatus.RETIRING}), True),
     Verb.RETIRE: Rule("keys.request_rotation", frozenset({KeyStatus.RETIRING}), False),
+    Verb.REPORT_COMPROMISE: Rule("keys.revoke_key", USED_UP, True),
 }
 
 
@@ -93,7 +95,7 @@ class Details:
     """What the operator says with the decision; each verb uses its own part.
 
     `expires_at`, `scopes`, `profile`: approve (None: the server's default, or as they are).
-    `revocation_reason`, `compromised_since`: revoke. `rotate_by`: request_rotation.
+    `revocation_reason`: revoke. `compromised_since`: revoke, report_compromise. `rotate_by`: request_rotation.
     """
 
     reason: str = ""
@@ -122,6 +124,7 @@ def facts(key: Key) -> dict[str, Any]:
         "expires at": _iso(key.expires_at),
         "rotate by": _iso(key.rotate_by),
         "retires at": _iso(key.retire_at),
+        "compromised since": _iso(key.compromised_since),
         "successor": f"{successor.thumbprint[:8]} {successor.status}" if successor else None,
         "approved by": [approval.operator_id for approval in key.approvals.all()],
         "client": client.client_id,
@@ -290,6 +293,14 @@ def _carry_out(key: Key, verb: Verb, actor: Actor, details: Details) -> Key:
             return lifecycle.roll_back_retirement(key, actor=actor, reason=reason)
         case Verb.RETIRE:
             return lifecycle.retire(key, actor=actor, reason=reason)
+        case Verb.REPORT_COMPROMISE:
+            if details.compromised_since is None:
+                raise ValidationError(
+                    {"compromised_since": "Say since when: what it signed from then on is suspect."}
+                )
+            return lifecycle.report_compromise(
+                key, actor=actor, since=details.compromised_since, reason=reason
+            )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -19,12 +19,12 @@ from accounts.audit import Actor, record_event
 from accounts.models import Client
 from keys import epochs, four_eyes
 from keys.errors import KeyStateConflict
-from keys.models import TRANSITIONS, Key, KeyStatus, RevocationReason
+from keys.models import TRANSITIONS, USED_UP, Key, KeyStatus, RevocationReason
 
 ROTATION_NOTICE = timedelta(days=14)
 
 WHEN_COMPROMISED: list[Callable[[Key], None]] = []
-"""Called inside the transaction that revokes a key as compromised: what it signed is suspect now."""
+"""Called inside the transaction that says since when a key was compromised: what it signed is suspect now."""
 
 
 def approve(
@@ -126,9 +126,47 @@ def revoke(
             changes={"revocation_reason": revocation_reason, "compromised_since": compromised_since},
         )
         if compromised_since is not None:
-            for tell in WHEN_COMPROMISED:
-                tell(revoked)
+            _tell_of_compromise(revoked)
     return revoked
+
+
+def report_compromise(key: Key, *, actor: Actor, since: datetime, reason: str = "") -> Key:
+    """Say of a key that verifies no more that everything it signed from `since` on is suspect.
+
+    Its state stays as it is. Reporting again moves the moment.
+
+    Raises:
+        KeyStateConflict: the key still has a state to lose (revoke it instead), never verified, or somebody else
+            reported it meanwhile.
+    """
+    with transaction.atomic():
+        seen = key.compromised_since
+        swapped = Key.objects.filter(pk=key.pk, status__in=USED_UP, compromised_since=seen).update(
+            compromised_since=since
+        )
+        if swapped != 1:
+            key.refresh_from_db()
+            raise KeyStateConflict(
+                f"The key {key.thumbprint[:8]} is {key.status} now, or somebody else reported it meanwhile. Only a key "
+                "that is retired, expired or revoked is reported as compromised; revoke one that is not. Reload it and "
+                "decide again.",
+                registration_id=str(key.pk),
+                status=key.status,
+            )
+        record_event(
+            actor=actor,
+            action="key.compromised",
+            target_kind="key",
+            target_id=str(key.pk),
+            target_label=str(key),
+            before=_for_the_record({"compromised_since": seen}),
+            after=_for_the_record({"compromised_since": since}),
+            reason=reason,
+        )
+        epochs.advance(key.client)
+        key.refresh_from_db()
+        _tell_of_compromise(key)
+    return key
 
 
 def start_retirement(key: Key, *, actor: Actor, grace: timedelta, reason: str = "") -> Key:
@@ -222,6 +260,11 @@ def expire(key: Key, *, actor: Actor) -> Key:
 
 def default_expiry() -> datetime:
     return timezone.now() + timedelta(days=settings.DATAFOLD_KEY_LIFETIME_DAYS)
+
+
+def _tell_of_compromise(key: Key) -> None:
+    for tell in WHEN_COMPROMISED:
+        tell(key)
 
 
 def _sources(target: KeyStatus) -> set[KeyStatus]:

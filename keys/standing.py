@@ -54,7 +54,8 @@ def _check_status(key: KeyRecord) -> None:
         raise _key_expired(key)
     why = {
         KeyStatus.PENDING: "waits for an operator's approval. Try again when it is approved.",
-        KeyStatus.SUSPENDED: "is suspended. Ask the operators of this server.",
+        KeyStatus.SUSPENDED: "is suspended. Ask the operators of this server"
+        + (f"; they say: {key.decision_reason}" if key.decision_reason else "."),
         KeyStatus.REJECTED: f"was rejected: {key.decision_reason or 'no reason given'}. Register another key.",
         KeyStatus.RETIRED: "was rotated and is retired. Sign with its successor.",
     }[key.status]

@@ -13,7 +13,7 @@ SUSPECT = Q(author_key__compromised_since__lte=F("created_at"))
 
 
 def is_suspect(version: SchemaVersion) -> bool:
-    """Whether the author's key was revoked as compromised since a time before the version was written."""
+    """Whether the author's key counts as compromised since a time before the version was written."""
     key = version.author_key
     return bool(key and key.compromised_since and key.compromised_since <= version.created_at)
 

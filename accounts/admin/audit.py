@@ -27,6 +27,7 @@ ACTIONS = [
     "enrolment_token.withdrawn",
     "key.approval_recorded",
     "key.approved",
+    "key.compromised",
     "key.decision_refused",
     "key.expired",
     "key.reactivated",

@@ -65,7 +65,9 @@ class DecisionSerializer(StrictSerializer):
 
     seen = PlainCharField(required=False, max_length=20_000)
     thumbprint = PlainCharField(required=False, max_length=43)
-    reason = ReasonField()
+    reason = ReasonField(
+        help_text="Kept in the audit log. The client reads it if it rejects or suspends the key."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.get("seen") and not attrs.get("thumbprint"):
@@ -88,6 +90,10 @@ class RevokeSerializer(DecisionSerializer):
     compromised_since = serializers.DateTimeField(required=False)
 
 
+class ReportCompromiseSerializer(DecisionSerializer):
+    compromised_since = serializers.DateTimeField()
+
+
 class RequestRotationSerializer(DecisionSerializer):
     rotate_by = serializers.DateTimeField(required=False)
 
@@ -97,4 +103,5 @@ DECISION_BODIES: dict[Verb, type[DecisionSerializer]] = {
     Verb.APPROVE: ApproveSerializer,
     Verb.REVOKE: RevokeSerializer,
     Verb.REQUEST_ROTATION: RequestRotationSerializer,
+    Verb.REPORT_COMPROMISE: ReportCompromiseSerializer,
 }

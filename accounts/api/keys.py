@@ -160,6 +160,11 @@ RequestRotationView = decision_view(
 )
 RollBackView = decision_view(Verb.ROLL_BACK, "Make a retiring key active again; needs a reason")
 RetireView = decision_view(Verb.RETIRE, "Retire a retiring key before its grace is over")
+ReportCompromiseView = decision_view(
+    Verb.REPORT_COMPROMISE,
+    "Report as compromised a key that is retired, expired or revoked; needs a reason",
+    "What it signed since then is suspect. Reporting again moves the moment. A key that still verifies is revoked.",
+)
 
 
 def loaded(key_id: uuid.UUID) -> Key:

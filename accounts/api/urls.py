@@ -46,6 +46,9 @@ urlpatterns: list[URLPattern] = [
     *route(f"{_KEY}/roll-back", keys.RollBackView.as_view(), "operator-key-roll-back"),
     *route(f"{_KEY}/retire", keys.RetireView.as_view(), "operator-key-retire"),
     *route(
+        f"{_KEY}/report-compromise", keys.ReportCompromiseView.as_view(), "operator-key-report-compromise"
+    ),
+    *route(
         "operators/enrolment-tokens", enrolment.EnrolmentTokensView.as_view(), "operator-enrolment-tokens"
     ),
     *route("operators/audit/events", events.AuditEventsView.as_view(), "operator-audit-events"),

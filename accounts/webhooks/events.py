@@ -26,6 +26,7 @@ TYPES: dict[str, str] = {
     "key.retired": "A rotated key does not verify any more.",
     "key.expired": "A key reached its end.",
     "key.revoked": "A key is revoked, for good.",
+    "key.compromised": "What a key signed since a time is suspect, though it verified no more when that came out.",
     "client.created": "An operator added a client. Operators only.",
     "client.changed": "Scopes, profile, networks, limit or contact of a client changed.",
     "client.suspended": "None of a client's keys verifies until it is reactivated.",

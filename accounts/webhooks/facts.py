@@ -20,6 +20,8 @@ from schemas.models import Schema
 
 # Of a client's own facts, those that are between the operators.
 _OPERATORS_FACTS = frozenset({"owner"})
+# Whoever decides about a client or its key is told which reasons the client reads: these, and no others.
+_REASONS_FOR_CLIENT = frozenset({"key.rejected", "key.suspended", "client.suspended"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def _event_of_audit(row: AuditEvent, event_type: str, targets: dict[tuple[str, s
         },
         client_data={
             **told,
+            "reason": row.reason if _reason_is_for_client(event_type) else "",
             "before": _for_client(row.before),
             "after": _for_client(row.after),
             "actor": _actor_for_client(row),
@@ -121,6 +124,10 @@ def _for_client(facts: dict[str, Any] | None) -> dict[str, Any] | None:
         if facts is None
         else {name: value for name, value in facts.items() if name not in _OPERATORS_FACTS}
     )
+
+
+def _reason_is_for_client(event_type: str) -> bool:
+    return event_type.startswith("schema.") or event_type in _REASONS_FOR_CLIENT
 
 
 def _actor_for_client(row: AuditEvent) -> dict[str, str]:

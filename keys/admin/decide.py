@@ -44,6 +44,8 @@ from project.errors import DomainError
 MOST_AT_ONCE = 100
 WITH_EVIDENCE = {Verb.APPROVE, Verb.REJECT}
 WITH_IMPACT = {Verb.SUSPEND, Verb.REVOKE, Verb.RETIRE}
+WITH_SUSPECTS = {Verb.REVOKE, Verb.REPORT_COMPROMISE}
+MOST_PREVIEWED = 10
 
 
 @dataclass(slots=True)
@@ -154,7 +156,7 @@ def _page(
         "refused": bool(refused),
         "now": timezone.now(),
         "shows_evidence": verb in WITH_EVIDENCE,
-        "is_revocation": verb is Verb.REVOKE,
+        "lists_suspects": verb in WITH_SUSPECTS,
         "may_see_audit": request.user.has_perm("accounts.view_auditevent"),
         "from_queue": request.GET.get("from") == "queue",
         **_impact(verb, [item.evidence.key for item in possible]),
@@ -191,10 +193,12 @@ def _impact(verb: Verb, keys: list[Key]) -> dict[str, Any]:
 def _suspects(verb: Verb, form: DecisionForm, keys: list[Key]) -> dict[str, Any]:
     """What the keys signed since the moment in the form, if there is one."""
     since = getattr(form, "cleaned_data", {}).get("compromised_since") if form.is_bound else None
-    if verb is not Verb.REVOKE or since is None:
+    if verb not in WITH_SUSPECTS or since is None:
         return {}
-    found: list[tuple[Key, Suspects]] = [(key, suspects_of(key, since=since)) for key in keys[:10]]
-    return {"suspects": found, "since": since}
+    found: list[tuple[Key, Suspects]] = [
+        (key, suspects_of(key, since=since)) for key in keys[:MOST_PREVIEWED]
+    ]
+    return {"suspects": found, "since": since, "not_listed": keys[MOST_PREVIEWED:]}
 
 
 def _form(verb: Verb, keys: list[Key], request: HttpRequest) -> DecisionForm:

@@ -79,7 +79,7 @@ class RejectForm(ExplainedForm):
     reason = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextareaWidget({"rows": 2}),
-        help_text="The client sees this when it asks for its status.",
+        help_text="The client sees this when it signs with the key, and in its keys' status.",
     )
 
 
@@ -87,7 +87,7 @@ class SuspendForm(ExplainedForm):
     reason = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextareaWidget({"rows": 2}),
-        help_text="The client sees this when it signs with the key.",
+        help_text="The client sees this when it signs with the key, and in its keys' status.",
     )
 
 
@@ -172,8 +172,8 @@ class RevokeForm(DecisionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "preview" in self.data:
-            self.fields["revocation_reason"].required = False
-            self.fields["compromised_since"].required = True
+            for name, field in self.fields.items():
+                field.required = name == "compromised_since"
 
     def clean_compromised_since(self) -> datetime | None:
         moment: datetime | None = self.cleaned_data["compromised_since"]
@@ -183,6 +183,19 @@ class RevokeForm(DecisionForm):
 
     def details(self) -> Details:
         return Details(**self.cleaned_data)
+
+
+class CompromiseForm(RevokeForm):
+    """Since when, and why, of a key that verifies no more."""
+
+    revocation_reason = None  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["compromised_since"].required = True
+        self.fields["reason"].required = "preview" not in self.data
+        if len(self.keys) == 1:
+            self.initial["compromised_since"] = self.keys[0].compromised_since
 
 
 class RotationForm(DecisionForm):
@@ -213,6 +226,7 @@ FORMS: dict[Verb, type[DecisionForm]] = {
     Verb.REQUEST_ROTATION: RotationForm,
     Verb.ROLL_BACK: ExplainedForm,
     Verb.RETIRE: DecisionForm,
+    Verb.REPORT_COMPROMISE: CompromiseForm,
 }
 
 

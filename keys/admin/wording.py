@@ -87,6 +87,14 @@ WORDS: dict[Verb, Words] = {
         "This is final.",
         True,
     ),
+    Verb.REPORT_COMPROMISE: Words(
+        "Report as compromised",
+        "Report as compromised",
+        "reported as compromised",
+        "The key counts no more as it is. Everything that it signed since then is marked as suspect, for every reader.",
+        "Reporting it again moves the moment; each report stays in the audit log.",
+        True,
+    ),
 }
 
 

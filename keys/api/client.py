@@ -13,7 +13,12 @@ from rest_framework.views import APIView
 from accounts.audit import Actor
 from accounts.models import Client
 from keys import lifecycle
-from keys.api.serializers import KeySerializer, KeyStatusSerializer, RevokeKeySerializer, UpdateKeySerializer
+from keys.api.serializers import (
+    KeyStatusSerializer,
+    OwnKeySerializer,
+    RevokeKeySerializer,
+    UpdateKeySerializer,
+)
 from keys.authentication import SignedClient, signed_client
 from keys.errors import ClientNotFound, KeyNotFound
 from keys.models import VERIFYING, Key, KeyStatus
@@ -50,7 +55,7 @@ class KeyStatusView(APIView):
             return ApiResponse({"client_id": client_id, "status": public_status(key)})
         keys = Key.objects.select_related("client").filter(client=key.client)[:50]
         current = Key.objects.select_related("client").get(pk=caller.key.id)
-        return ApiResponse({**KeySerializer(current).data, "keys": KeySerializer(keys, many=True).data})
+        return ApiResponse({**OwnKeySerializer(current).data, "keys": OwnKeySerializer(keys, many=True).data})
 
 
 def public_status(key: Key) -> str:
@@ -69,7 +74,9 @@ class KeyUpdateView(APIView):
         tags=["keys"],
         summary="Change the name or metadata of the signing key",
         request=UpdateKeySerializer,
-        responses=enveloped(KeySerializer, errors=[*SIGNED_ERRORS, "INVALID_METADATA", "VALIDATION_FAILED"]),
+        responses=enveloped(
+            OwnKeySerializer, errors=[*SIGNED_ERRORS, "INVALID_METADATA", "VALIDATION_FAILED"]
+        ),
     )
     def put(self, request: Request, client_id: str) -> ApiResponse:
         client, key = own_key(request, client_id)
@@ -82,7 +89,7 @@ class KeyUpdateView(APIView):
             metadata=serializer.validated_data.get("metadata"),
         )
         return ApiResponse(
-            KeySerializer(key).data, meta={"action": "key_updated", "updated_by": client.client_id}
+            OwnKeySerializer(key).data, meta={"action": "key_updated", "updated_by": client.client_id}
         )
 
 
@@ -94,7 +101,7 @@ class KeyRevokeView(APIView):
         summary="Revoke the signing key",
         description="The next request that it signs is refused, on every worker. It cannot be undone.",
         request=RevokeKeySerializer,
-        responses=enveloped(KeySerializer, errors=[*SIGNED_ERRORS, "KEY_STATE_CONFLICT"]),
+        responses=enveloped(OwnKeySerializer, errors=[*SIGNED_ERRORS, "KEY_STATE_CONFLICT"]),
     )
     def delete(self, request: Request, client_id: str) -> ApiResponse:
         client, key = own_key(request, client_id)
@@ -107,7 +114,7 @@ class KeyRevokeView(APIView):
             reason="revoked by the client itself",
         )
         return ApiResponse(
-            KeySerializer(key).data, meta={"action": "key_revoked", "deleted_by": client.client_id}
+            OwnKeySerializer(key).data, meta={"action": "key_revoked", "deleted_by": client.client_id}
         )
 
 

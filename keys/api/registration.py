@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from keys import registration
-from keys.api.serializers import KeySerializer, RegisterSerializer
+from keys.api.serializers import OwnKeySerializer, RegisterSerializer
 from keys.api.throttles import RegistrationThrottle
 from keys.httpsig import InvalidPublicKey, PublicKey, load_public_key
 from keys.proof import prove_possession
@@ -32,7 +32,7 @@ class RegisterView(APIView):
         summary="Register a public key",
         request=RegisterSerializer,
         responses=enveloped(
-            KeySerializer,
+            OwnKeySerializer,
             errors=[
                 "MALFORMED_JSON",
                 "INVALID_PUBLIC_KEY",
@@ -66,7 +66,7 @@ class RegisterView(APIView):
             )
         )
         return ApiResponse(
-            KeySerializer(key).data, meta={"action": "key_registered", "created_by": key.client.client_id}
+            OwnKeySerializer(key).data, meta={"action": "key_registered", "created_by": key.client.client_id}
         )
 
 

@@ -13,7 +13,7 @@ from accounts.audit import Actor
 from keys import rotation
 from keys.api.client import SIGNED_ERRORS
 from keys.api.registration import read_public_key
-from keys.api.serializers import KeySerializer, RotateSerializer
+from keys.api.serializers import OwnKeySerializer, RotateSerializer
 from keys.authentication import signed_client
 from keys.errors import KeyNotFound
 from keys.httpsig import SignatureMissing
@@ -38,7 +38,7 @@ class RotateView(APIView):
         ),
         request=RotateSerializer,
         responses=enveloped(
-            KeySerializer,
+            OwnKeySerializer,
             errors=[
                 *SIGNED_ERRORS,
                 "INVALID_PUBLIC_KEY",
@@ -74,5 +74,5 @@ class RotateView(APIView):
             grace=None if grace is None else timedelta(seconds=grace),
         )
         return ApiResponse(
-            KeySerializer(key).data, meta={"action": "key_rotated", "created_by": client.client_id}
+            OwnKeySerializer(key).data, meta={"action": "key_rotated", "created_by": client.client_id}
         )

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models.client import CLIENT_ID_PATTERN
-from keys.models import Key, RevocationReason
+from keys.models import Key, KeyStatus, RevocationReason
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
 
@@ -128,3 +128,18 @@ class KeySerializer(serializers.ModelSerializer[Key]):
         if key.algorithm == "ed25519":
             return bytes(key.public_key)[-32:].hex()
         return key.verifier.pem()
+
+
+class OwnKeySerializer(KeySerializer):
+    """A key as its client sees it.
+
+    Any key of the client that verifies may ask, perhaps one that a thief holds; so the operators' words are there
+    only where they are meant for the client.
+    """
+
+    decision_reason = serializers.SerializerMethodField(
+        help_text="The operators' words about a rejected or suspended key."
+    )
+
+    def get_decision_reason(self, key: Key) -> str:
+        return key.decision_reason if key.status in (KeyStatus.REJECTED, KeyStatus.SUSPENDED) else ""

@@ -118,13 +118,17 @@ class KeyCommand(DataFoldCommand):
 
 
 class DecisionCommand(KeyCommand):
-    """A key's change of state, signed with the name of an operator where one is given."""
+    """A key's change of state, signed with the name of an operator where one is given.
+
+    Attributes:
+        reason_readers: who reads the reason.
+    """
+
+    reason_readers = "kept in the audit log"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--reason", default="", help="Why, in your own words; kept, and shown to the client."
-        )
+        parser.add_argument("--reason", default="", help=f"Why, in your own words; {self.reason_readers}.")
         add_actor_argument(parser)
 
 

@@ -28,6 +28,8 @@ class KeyStatus(models.TextChoices):
 
 VERIFYING = frozenset({KeyStatus.ACTIVE, KeyStatus.RETIRING})
 FINAL = frozenset({KeyStatus.REJECTED, KeyStatus.RETIRED, KeyStatus.EXPIRED, KeyStatus.REVOKED})
+# Those that may have verified once.
+USED_UP = FINAL - {KeyStatus.REJECTED}
 
 # Every edge of the state machine; the database's trigger (migration 0002) refuses all others.
 TRANSITIONS: dict[KeyStatus, frozenset[KeyStatus]] = {

@@ -189,6 +189,45 @@ def test_a_compromise_lists_what_the_key_signed(manager: Browser, active: Key) -
     assert "payroll" in page
 
 
+@pytest.mark.parametrize("end", [lifecycle.expire, lifecycle.revoke], ids=["expired", "revoked"])
+def test_a_compromise_that_is_found_late_is_reported(
+    manager: Browser, active: Key, end: Callable[..., Key]
+) -> None:
+    signed = record_event(
+        actor=Actor.client(active.client, active.thumbprint), action="schema.created", target_label="payroll"
+    )
+    end(active, actor=SYSTEM)
+    before = active.status
+    since = (timezone.now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+    form = open_page(manager, "report_compromise", active)
+    del form["confirmed"]
+    preview = manager.post(
+        decide_url("report_compromise", active), {**form, "compromised_since": since, "preview": "yes"}
+    )
+    assert "payroll" in preview.content.decode()
+    without = decide(manager, "report_compromise", active, compromised_since=since)
+    assert "This field is required" in without.content.decode()
+    done = decide(manager, "report_compromise", active, compromised_since=since, reason="laptop, last May")
+    assert done.status_code == 302
+    active.refresh_from_db()
+    assert active.status == before
+    page = manager.get(reverse("admin:keys_key_change", args=[active.pk])).content.decode()
+    assert "Compromised since" in page
+    assert reverse("admin:accounts_auditevent_change", args=[signed.pk]) in page
+    event = AuditEvent.objects.get(action="key.compromised")
+    assert (event.actor_label, event.reason) == ("mara", "laptop, last May")
+
+
+def test_a_preview_of_many_keys_says_which_it_leaves_out(manager: Browser) -> None:
+    keys = [active_key(f"client-{number:02}") for number in range(12)]
+    form = open_page(manager, "revoke", *keys)
+    del form["confirmed"]
+    fields = {"compromised_since": "2026-01-01T00:00", "preview": "yes"}
+    response = manager.post(decide_url("revoke", *keys), {**form, **fields})
+    assert "the first 10 keys" in response.content.decode()
+    assert response.context["not_listed"] == keys[10:]
+
+
 def test_a_preview_asks_since_when_and_nothing_else(manager: Browser, active: Key) -> None:
     form = open_page(manager, "revoke", active)
     del form["confirmed"]

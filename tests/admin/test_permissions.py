@@ -30,6 +30,7 @@ FIELDS: dict[Verb, dict[str, Any]] = {
     Verb.REQUEST_ROTATION: {},
     Verb.ROLL_BACK: {"reason": "the successor fails"},
     Verb.RETIRE: {},
+    Verb.REPORT_COMPROMISE: {"compromised_since": "2026-01-01T00:00", "reason": "found late"},
 }
 RESULT = {
     Verb.APPROVE: KeyStatus.ACTIVE,
@@ -40,6 +41,7 @@ RESULT = {
     Verb.REQUEST_ROTATION: KeyStatus.ACTIVE,
     Verb.ROLL_BACK: KeyStatus.ACTIVE,
     Verb.RETIRE: KeyStatus.RETIRED,
+    Verb.REPORT_COMPROMISE: KeyStatus.EXPIRED,
 }
 
 
@@ -53,6 +55,8 @@ def key_for(verb: Verb) -> Key:
         lifecycle.suspend(key, actor=system, reason="tests")
     if verb in (Verb.ROLL_BACK, Verb.RETIRE):
         lifecycle.start_retirement(key, actor=system, grace=timedelta(hours=1))
+    if verb is Verb.REPORT_COMPROMISE:
+        lifecycle.expire(key, actor=system)
     return key
 
 

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.audit import Actor, record_event
 from accounts.models import AuditEvent, User
+from keys import rotation_requests
 from keys.models import Key
 from tests.support.registered import register_active, register_pending
 
@@ -298,3 +299,38 @@ def test_moments_that_make_no_sense_are_refused(command: tuple[str, ...], word: 
     with pytest.raises(CommandError, match=f"lies in the {word}"):
         run(*command)
     assert key_of("waiting-1").status == "pending"
+
+
+def test_a_late_found_compromise_is_reported_and_revoking_again_says_how() -> None:
+    register_active("machine-1")
+    key = key_of("machine-1")
+    actor = Actor.client(key.client, key.thumbprint)
+    record_event(actor=actor, action="schema.created", target_label="payroll")
+    run("revoke_key", "machine-1", "--reason", "superseded")
+    with pytest.raises(CommandError, match="report_compromise"):
+        run("revoke_key", "machine-1", "--compromised-since", "2020-01-31")
+    since = ("--since", "2020-01-31")
+    with pytest.raises(CommandError, match="--reason"):
+        run("report_compromise", "machine-1", *since)
+    out = run("report_compromise", "machine-1", *since, "--reason", "stolen last year")
+    assert "1 recorded acts are suspect" in out
+    assert "suspect: schema.created payroll" in run("show_key", "machine-1")
+    key.refresh_from_db()
+    assert (key.status, key.revocation_reason) == ("revoked", "superseded")
+
+
+def test_asking_all_to_rotate_skips_what_changed_meanwhile(monkeypatch: Any) -> None:
+    for name in ("machine-1", "machine-2", "machine-3"):
+        register_active(name)
+    asked = rotation_requests.request
+
+    def revoked_meanwhile(key: Key, **options: Any) -> bool:
+        if key.client.client_id == "machine-2":
+            run("revoke_key", "machine-2")
+        return asked(key, **options)
+
+    monkeypatch.setattr(rotation_requests, "request", revoked_meanwhile)
+    out = run("rotate_key", "--all")
+    assert "rotation of 2 keys" in out
+    assert "Skipped 1" in out
+    assert key_of("machine-3").rotate_by is not None

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.audit import Actor
 from accounts.models import Client
-from keys import epochs, lifecycle
+from keys import epochs, lifecycle, rotation
 from keys.models import Key
 from tests.support.client import ORIGIN, SignedClient, WireClient
-from tests.support.registered import register_active, register_pending
+from tests.support.registered import public_key, register_active, register_pending
 from tests.support.signing import Signer
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +106,7 @@ class TestRotation:
         for signer in (old, new):
             assert SignedClient(signer).call("GET", "/api/v1/auth/me").status_code == 200
         before = Key.objects.get(status="retiring")
+        assert before.successor is not None
         assert before.successor.status == "active"
         assert before.retire_at is not None
         assert timedelta(minutes=59) < before.retire_at - timezone.now() <= timedelta(hours=1)
@@ -231,6 +232,32 @@ class TestStanding:
         answer = SignedClient(signer).call("GET", "/api/v1/auth/me")
         assert answer.json()["error"]["code"] == "KEY_NOT_ACTIVE"
         assert "wrong environment" in answer.json()["error"]["message"]
+
+    def test_the_operators_words_are_for_the_client_where_they_cut_off_its_key(self) -> None:
+        """Whoever holds any other key of the client may ask, a thief too."""
+        signer, other = register_active("s"), Signer("s")
+        actor = Actor.system()
+        first = Key.objects.select_related("client").get()
+        second = rotation.rotate(first, public_key=public_key(other), actor=actor)
+        asks = SignedClient(other)
+
+        def told() -> list[str]:
+            data = asks.call("GET", "/api/v1/crypto/keys/status/s").json()["data"]
+            return [data["decision_reason"], *(key["decision_reason"] for key in data["keys"])]
+
+        lifecycle.roll_back_retirement(first, actor=actor, reason="we watch the new one")
+        assert set(told()) == {""}
+        lifecycle.suspend(first, actor=actor, reason="floods the staging server")
+        assert "floods the staging server" in told()
+        signer.key_id = first.thumbprint
+        refused = SignedClient(signer).call("GET", "/api/v1/auth/me").json()["error"]
+        assert (refused["code"], "floods the staging server" in refused["message"]) == (
+            "KEY_NOT_ACTIVE",
+            True,
+        )
+        lifecycle.revoke(first, actor=actor, reason="the intern took it")
+        assert set(told()) == {""}
+        assert second.status == "active"
 
     def change(self, **changes: Any) -> None:
         client = Client.objects.get(client_id="s")

@@ -130,6 +130,22 @@ def test_roll_back_and_retire(manager: Operator) -> None:
     assert manager.call("POST", f"keys/{key.pk}/retire", named).json()["data"]["status"] == "retired"
 
 
+def test_a_compromise_is_reported_of_a_key_that_verifies_no_more(manager: Operator) -> None:
+    key, _ = active()
+    path, named = f"keys/{key.pk}/report-compromise", {"thumbprint": key.thumbprint, "reason": "found late"}
+    body = {**named, "compromised_since": "2026-01-01T00:00:00Z"}
+    assert error_code(manager.call("POST", path, body)) == "KEY_STATE_CONFLICT"
+    lifecycle.expire(key, actor=Actor.system("tests"))
+    assert error_code(manager.call("POST", path, named)) == "VALIDATION_FAILED"
+    assert error_code(manager.call("POST", path, {**body, "reason": ""})) == "REASON_MISSING"
+    for moment in ("2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z"):
+        answer = manager.call("POST", path, {**body, "compromised_since": moment})
+        data = answer.json()["data"]
+        assert (data["status"], data["compromised_since"]) == ("expired", moment)
+    moved = AuditEvent.objects.filter(action="key.compromised").latest("id")
+    assert moved.before == {"compromised_since": "2026-01-01T00:00:00+00:00"}
+
+
 def test_a_decision_names_what_it_is_about(manager: Operator) -> None:
     key, other = pending(), pending("another-client")
     assert error_code(manager.call("POST", f"keys/{key.pk}/approve", {})) == "VALIDATION_FAILED"

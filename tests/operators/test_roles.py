@@ -68,6 +68,12 @@ CALLS = [
             "retire",
         )
     ),
+    Call(
+        "POST",
+        "keys/{key}/report-compromise",
+        DECIDE,
+        {"thumbprint": "{thumbprint}", "compromised_since": "2026-01-01T00:00:00Z", **WHY},
+    ),
     Call("GET", "enrolment-tokens", ALL),
     Call("POST", "enrolment-tokens", DECIDE, {"note": "for a test"}),
     Call("GET", "audit/events", ALL),

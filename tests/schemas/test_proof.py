@@ -83,18 +83,24 @@ def test_content_that_is_sound_in_another_format_is_not_what_was_signed(make: Ma
     assert [check.name for check in prove(version).checks if not check.passed] == ["content"]
 
 
-def test_versions_of_a_compromised_key_are_marked(owner: SignedClient, make: Make) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["revoked", "reported of an expired key"])
+def test_versions_of_a_compromised_key_are_marked(owner: SignedClient, make: Make, late: bool) -> None:
     make("before")
     between = timezone.now()
     make("after")
     key = Key.objects.select_related("client").get(client__client_id="owner")
-    lifecycle.revoke(
-        key,
-        actor=Actor.system("test"),
-        revocation_reason="keyCompromise",
-        reason="stolen",
-        compromised_since=between,
-    )
+    actor = Actor.system("test")
+    if late:
+        lifecycle.expire(key, actor=actor)
+        lifecycle.report_compromise(key, actor=actor, since=between, reason="stolen")
+    else:
+        lifecycle.revoke(
+            key,
+            actor=actor,
+            revocation_reason="keyCompromise",
+            reason="stolen",
+            compromised_since=between,
+        )
     out = run()
     assert "SUSPECT after v1" in out
     assert "2 versions: 1 suspect, 1 verified." in out

@@ -80,6 +80,10 @@ def test_a_client_hears_of_itself_only(
     register_pending("newcomer")
     assert told(mine) == ["key.suspended"]
     assert told(theirs) == []
+    assert bodies(mine)[0]["data"]["reason"] == "under investigation"
+    lifecycle.revoke(key, actor=SYSTEM, reason="the intern took it")
+    assert told(mine)[1:] == ["key.revoked"]
+    assert bodies(mine)[1]["data"]["reason"] == "", "what the operators told each other"
 
 
 @pytest.mark.django_db

@@ -11,6 +11,7 @@ from keys.models import KeyStatus
 
 class Command(DecisionCommand):
     help = "Reject a pending key. It cannot be registered again."
+    reason_readers = "kept in the audit log, and shown to the client"
     among = (KeyStatus.PENDING,)
     already = KeyStatus.REJECTED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from keys.decisions import Details, Verb
 from keys.management.base import KeyCommand, add_actor_argument, parse_moment
@@ -36,6 +36,10 @@ class Command(KeyCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         key = self.find(options["key"])
         changed = key.status != KeyStatus.REVOKED
+        if not changed and options["compromised_since"]:
+            raise CommandError(
+                f"{key} is revoked already. Say since when it was compromised with: manage.py report_compromise."
+            )
         if changed:
             revocation_reason, note = split_reason(options["reason"], options["note"])
             details = Details(

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from keys import rotation_requests
+from keys.errors import KeyStateConflict
 from keys.management.base import DataFoldCommand, actor_for, add_actor_argument, key_line, parse_moment
 from keys.models import Key, KeyStatus
 from keys.naming import find_key
@@ -31,7 +32,7 @@ class Command(DataFoldCommand):
         parser.add_argument(
             "--due", type=parse_moment, metavar="DATE", help="Rotate by then. Default: in 14 days."
         )
-        parser.add_argument("--reason", default="", help="Why; kept, and in the mail.")
+        parser.add_argument("--reason", default="", help="Why; kept in the audit log.")
         parser.add_argument("--dry-run", action="store_true", help="Only say which.")
         add_actor_argument(parser)
 
@@ -40,20 +41,33 @@ class Command(DataFoldCommand):
         if due <= timezone.now():
             raise CommandError("--due lies in the past. Give a date that the clients can keep.")
         keys, actor = self._chosen(options), actor_for(options["by"])
-        done, say = [], self.progress("keys")
+        done, changed, say = [], [], self.progress("keys")
         for count, key in enumerate(keys.select_related("client").iterator(chunk_size=500), start=1):
-            if options["dry_run"] or rotation_requests.request(
-                key, actor=actor, rotate_by=due, reason=options["reason"]
-            ):
+            try:
+                asked = options["dry_run"] or rotation_requests.request(
+                    key, actor=actor, rotate_by=due, reason=options["reason"]
+                )
+            except KeyStateConflict:
+                if options["key"]:
+                    raise
+                changed.append(str(key.pk))  # since it was listed: it is not active, or was asked just now
+                asked = False
+            if asked:
                 done.append(str(key.pk))
                 if not options["as_json"] and (options["dry_run"] or options["verbosity"] > 1):
                     self.stdout.write(f"{'would ask' if options['dry_run'] else 'asked'} {key_line(key)}")
             say(count)
         if options["as_json"]:
-            self.print_json({"due": due, "dry_run": options["dry_run"], "requested": done})
+            self.print_json(
+                {"due": due, "dry_run": options["dry_run"], "requested": done, "skipped": changed}
+            )
         else:
             verb = "Would ask" if options["dry_run"] else "Asked"
             self.stdout.write(f"{verb} for the rotation of {len(done)} keys by {due:%Y-%m-%d}.")
+            if changed:
+                self.stdout.write(
+                    f"Skipped {len(changed)} that changed meanwhile. Run it again for those still due."
+                )
 
     def _chosen(self, options: dict[str, Any]) -> QuerySet[Key]:
         chosen = [bool(options["key"]), options["every"], options["older_than"] is not None]

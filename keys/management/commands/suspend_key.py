@@ -11,6 +11,7 @@ from keys.models import KeyStatus
 
 class Command(DecisionCommand):
     help = "Suspend an active key. reactivate_key undoes it."
+    reason_readers = "kept in the audit log, and shown to the client"
     among = (KeyStatus.ACTIVE,)
     already = KeyStatus.SUSPENDED
 
