@@ -8,20 +8,27 @@ carries the epoch that it was read at, and the round trip that spends the nonce 
    announcement expires by itself, so a rolled-back or crashed transaction heals.
 2. After the commit as the new epoch.
 
+Either is enough. Where Redis hears neither, because the process that decides cannot reach it, a worker
+that does goes by its cached record until that is too old; who decided is told (`meta.warnings`, the
+admin, the command).
+
 Rejected: announcing only after the commit. A process that dies between commit and announcement
 would leave a revoked key working for as long as caches live.
+Rejected: a job that announces again. Records live for seconds, so it would come too late.
 """
 
 from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from accounts.models import Client
 from keys.errors import ReplayCheckUnavailable
 from keys.replay import replay_store
+from project.context import current_context
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +37,19 @@ def advance(client: Client) -> None:
     """Count the client's epoch up inside the caller's transaction and announce it.
 
     Redis being away does not stop a decision: nobody can verify without it either, and a worker
-    that still reaches it drops its cached record after `DATAFOLD_DIRECTORY_TTL_SECONDS`.
+    that still reaches it drops its cached record after `DATAFOLD_DIRECTORY_TTL_SECONDS`. Then the
+    context has a warning for whoever decided.
     """
     Client.objects.filter(pk=client.pk).update(epoch=F("epoch") + 1)
     client.epoch = Client.objects.values_list("epoch", flat=True).get(pk=client.pk)
     client_id, epoch = client.client_id, client.epoch
-    _announce(client_id, epoch, in_flux=True)
-    transaction.on_commit(lambda: _announce(client_id, epoch, in_flux=False))
+    in_flux = _announce(client_id, epoch, in_flux=True)
+
+    def announce() -> None:
+        if not _announce(client_id, epoch, in_flux=False) and not in_flux:
+            _warn(client_id)
+
+    transaction.on_commit(announce)
 
 
 def announce_new_client(client: Client) -> None:
@@ -54,11 +67,25 @@ def announce_new_client(client: Client) -> None:
     transaction.on_commit(announce)
 
 
-def _announce(client_id: str, epoch: int, *, in_flux: bool) -> None:
+def _announce(client_id: str, epoch: int, *, in_flux: bool) -> bool:
     try:
         replay_store().announce(client_id, epoch, in_flux=in_flux)
     except ReplayCheckUnavailable:
-        log.error(
-            "epoch not announced: the replay store is unavailable; cached records live until they expire",
-            extra={"client_id": client_id},
-        )
+        return False
+    return True
+
+
+def _warn(client_id: str) -> None:
+    log.error(
+        "epoch not announced: the replay store is unavailable; cached records live until they expire",
+        extra={"client_id": client_id},
+    )
+    seconds = settings.DATAFOLD_DIRECTORY_TTL_SECONDS
+    warning = (
+        "Redis could not be told of this. It stands, but a server that does reach Redis goes by what it knew "
+        f"for up to {seconds:g} s and may still let in what you have cut off. If Redis is not down for all, "
+        "check REDIS_URL and the network where you decided."
+    )
+    warnings = current_context().warnings
+    if warning not in warnings:
+        warnings.append(warning)

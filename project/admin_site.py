@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,6 +14,7 @@ from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 
 from project.admin_base import DeniedOnRecord, note_refusal
+from project.context import current_context
 from project.search import find
 
 
@@ -30,17 +32,23 @@ class DataFoldAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     def admin_view(
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., Any]:
-        """As Django's, but who lacks a permission reads a page that says so, not JSON."""
+        """As Django's, but who lacks a permission reads a page that says so, not JSON.
+
+        What the context warns of, such as workers that could not be told, becomes a message.
+        """
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
-                return view(request, *args, **kwargs)
+                response = view(request, *args, **kwargs)
             except PermissionDenied as denied:
                 if not isinstance(denied, DeniedOnRecord):
                     note_refusal(request)
                 context = {**self.each_context(request), "title": "Not allowed"}
                 return TemplateResponse(request, "admin/denied.html", context, status=403)
+            for warning in current_context().warnings:
+                messages.warning(request, warning)
+            return response
 
         return super().admin_view(guarded, cacheable)  # type: ignore[no-any-return]
 

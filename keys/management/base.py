@@ -23,6 +23,7 @@ from accounts.models import User
 from keys.decisions import Details, Verb, decide
 from keys.models import Key, KeyStatus
 from keys.naming import MAX_CANDIDATES, KeyNameUnknown, find_key
+from project.context import RequestContext, use_context
 from project.errors import DomainError
 
 PROGRESS_SECONDS = 5.0
@@ -102,6 +103,14 @@ class KeyCommand(DataFoldCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("key", help="client_id, registration_id, or the beginning of a thumbprint.")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """What the services warn of goes to standard error, so that it breaks no JSON."""
+        with use_context(RequestContext()) as context:
+            answer = super().execute(*args, **options)
+            for warning in context.warnings:
+                self.stderr.write(self.style.WARNING(warning))
+        return answer
 
     def find(self, name: str) -> Key:
         return find_key(name, among=self.among, already=self.already)

@@ -18,8 +18,9 @@ def replay_store() -> ReplayStore:
         settings.REDIS_URL,
         settings.REDIS_TIMEOUT_SECONDS,
         settings.DATAFOLD_REPLAY_FALLBACK,
-        # Decisions made while Redis is away reach it late: no record from before may outlive the absence.
-        max(settings.DATAFOLD_REPLAY_FALLBACK_SECONDS, settings.DATAFOLD_DIRECTORY_TTL_SECONDS),
+        # Decisions made while Redis is away reach it late: no record from before may outlive the half of
+        # this for which everybody must have reached Redis before it counts again.
+        max(settings.DATAFOLD_REPLAY_FALLBACK_SECONDS, 2 * settings.DATAFOLD_DIRECTORY_TTL_SECONDS),
     )
 
 

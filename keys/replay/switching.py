@@ -26,7 +26,7 @@ class SwitchingReplayStore:
 
     Args:
         stay: seconds for which the database counts at least; it begins to after a twentieth of that
-            without Redis.
+            without Redis. At least twice as long as records of clients live.
     """
 
     def __init__(self, redis: RedisReplayStore, database: ReplayStore, *, stay: float) -> None:
@@ -57,8 +57,18 @@ class SwitchingReplayStore:
         return self._ask(self._leases.current(), lambda store: store.is_current(client_id, epoch))
 
     def announce(self, client_id: str, epoch: int, *, in_flux: bool) -> None:
-        """To Redis in any case: it may count again soon, or already."""
-        self._redis.announce(client_id, epoch, in_flux=in_flux)
+        """To Redis in any case: it may count again soon, or already.
+
+        While the database counts, the epoch is announced where it is written. Then Redis that cannot be
+        told must not count again before the records that it would believe are too old (`stay`).
+        """
+        try:
+            self._redis.announce(client_id, epoch, in_flux=in_flux)
+        except ReplayCheckUnavailable:
+            # Not inside the caller's transaction: it would hold the row until its end.
+            if in_flux or self._leases.current().store != ReplayStoreName.DATABASE:
+                raise
+            self._leases.note_redis_missed()
 
     def announce_new(self, client_id: str, epoch: int) -> None:
         self._redis.announce_new(client_id, epoch)

@@ -20,6 +20,7 @@ from keys import lifecycle
 from keys.models import Key, KeyStatus, KeyUsage
 from schemas.models import Schema
 from tests.admin.conftest import active_key, client_of, decide, decide_url, form_of, open_page, pending_key
+from tests.support.services import free_port
 
 SYSTEM = Actor.system("tests")
 
@@ -284,6 +285,16 @@ def test_the_next_request_sees_the_decision(manager: Browser, active: Key) -> No
     epoch = client_of(active).epoch
     decide(manager, "revoke", active, revocation_reason="superseded")
     assert client_of(active).epoch > epoch
+
+
+def test_who_decides_where_redis_cannot_be_told_hears_what_that_means(
+    manager: Browser, active: Key, settings: Any
+) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    response = decide(manager, "suspend", active, reason="odd traffic")
+    assert response.status_code == 302
+    page = manager.get(response["Location"]).content.decode()
+    assert page.count("may still let in") == 1
 
 
 def test_unknown_keys_and_verbs_are_not_found(manager: Browser, pending: Key) -> None:

@@ -14,6 +14,7 @@ from accounts.models import AuditEvent, User
 from keys import rotation_requests
 from keys.models import Key
 from tests.support.registered import register_active, register_pending
+from tests.support.services import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -334,3 +335,22 @@ def test_asking_all_to_rotate_skips_what_changed_meanwhile(monkeypatch: Any) -> 
     assert "rotation of 2 keys" in out
     assert "Skipped 1" in out
     assert key_of("machine-3").rotate_by is not None
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_who_revokes_where_redis_cannot_be_told_hears_what_that_means(settings: Any, as_json: bool) -> None:
+    register_active("machine-1")
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    settings.DATAFOLD_DIRECTORY_TTL_SECONDS = 17.0
+    out, err = StringIO(), StringIO()
+    call_command(
+        "revoke_key", "machine-1", "--reason", "keyCompromise", as_json=as_json, stdout=out, stderr=err
+    )
+    assert key_of("machine-1").status == "revoked"
+    assert "may still let in" in err.getvalue()
+    assert "17 s" in err.getvalue()
+    assert "REDIS_URL" in err.getvalue()
+    if as_json:
+        assert json.loads(out.getvalue())["status"] == "revoked"
+    else:
+        assert "next request" not in out.getvalue()

@@ -15,6 +15,7 @@ from keys.models import Key
 from tests.operators.support import API, Operator, error_code
 from tests.support.client import SignedClient, WireClient
 from tests.support.registered import register_active, register_pending
+from tests.support.services import free_port
 from tests.support.signing import Signer
 
 MakeOperator = Callable[..., Operator]
@@ -110,6 +111,19 @@ def test_suspend_and_reactivate_need_reasons(manager: Operator) -> None:
     assert (
         manager.call("POST", f"keys/{key.pk}/reactivate", {**named, "reason": "explained"}).status_code == 200
     )
+
+
+def test_who_decides_where_redis_cannot_be_told_hears_what_that_means(
+    manager: Operator, settings: Any
+) -> None:
+    key, _ = active()
+    assert manager.call("GET", f"keys/{key.pk}").status_code == 200  # with a token from here on
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    named = {"thumbprint": key.thumbprint, "reason": "odd traffic"}
+    answer = manager.call("POST", f"keys/{key.pk}/suspend", named).json()
+    assert answer["data"]["status"] == "suspended"
+    [warning] = answer["meta"]["warnings"]
+    assert "may still let in" in warning
 
 
 def test_rotation_is_asked_for(manager: Operator) -> None:

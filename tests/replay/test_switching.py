@@ -197,6 +197,18 @@ def test_a_worker_that_slept_through_the_switch_is_caught_afterwards(
     assert outcome_of(sleeper, signed(client_row)) is Outcome.TOO_EARLY
 
 
+def test_while_the_database_counts_a_decision_needs_no_redis(
+    redis_server: RedisServer, client_row: dict[str, Any]
+) -> None:
+    store = new_store(redis_server.url)
+    store._leases.switch(store._leases.current(), "database", why="test")  # type: ignore[arg-type]
+    before = store._leases.current().redis_missed_at
+    redis_server.kill()
+    store.announce(client_row["client_id"], 2, in_flux=False)
+    # Redis does not count again before the records that are older than the decision have run out.
+    assert ReplayMode.objects.get().redis_missed_at > before
+
+
 def test_without_its_database_a_worker_does_not_know_which_store_counts(
     redis_server: RedisServer, client_row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from accounts.models import Client
 from keys.directory import directory
-from tests.replay.redis_server import RedisServer
+from keys.epochs import advance
+from keys.replay import replay_store
+from project.context import RequestContext, use_context
+from tests.replay.redis_server import Cable, RedisServer
 from tests.support.client import WireClient
 from tests.support.registered import register_active
 from tests.support.server import DataFoldServer
@@ -124,6 +129,25 @@ def test_a_decision_of_a_process_that_died_before_it_was_announced_is_noticed(
     )
     assert result.returncode == 9, result.stderr
     assert [answer.code for answer in ask_both(workers, signers["kept"], path)] == ["CLIENT_SUSPENDED"] * 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("away", ["before", "after"])
+def test_one_announcement_of_the_two_is_enough(settings: Any, redis_server: RedisServer, away: str) -> None:
+    cable = Cable(redis_server.port)
+    settings.REDIS_URL = cable.url
+    register_active(f"half-told-{away}")
+    client = Client.objects.get(client_id=f"half-told-{away}")
+    with use_context(RequestContext()) as context:
+        if away == "before":
+            cable.pull()
+        with transaction.atomic():
+            advance(client)
+            cable.plug_in() if away == "before" else cable.pull()
+    cable.plug_in()
+    assert context.warnings == []
+    assert not replay_store().is_current(client.client_id, client.epoch - 1)
+    cable.close()
 
 
 # --- No database on the hot path ------------------------------------------------------------------------------

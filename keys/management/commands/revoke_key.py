@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from keys.decisions import Details, Verb
 from keys.management.base import KeyCommand, add_actor_argument, parse_moment
 from keys.models import TRANSITIONS, KeyStatus, RevocationReason
+from project.context import current_context
 
 
 class Command(KeyCommand):
@@ -48,10 +49,12 @@ class Command(KeyCommand):
                 compromised_since=options["compromised_since"],
             )
             key = self.decide(key, Verb.REVOKE, by=options["by"], details=details)
+        everybody_knows = not current_context().warnings
         self.print_key(
             key,
             as_json=options["as_json"],
-            said=f"Revoked {key} ({key.revocation_reason}): refused from the next request on.",
+            said=f"Revoked {key} ({key.revocation_reason})"
+            + (": refused from the next request on." if everybody_knows else "."),
             changed=changed,
         )
 
