@@ -29,8 +29,7 @@ def check_standing(
     _check_dates(key, datetime.fromtimestamp(now, UTC))
     if not client.active:
         raise ClientSuspended(
-            f"The client {client.client_id} is suspended. Ask the operators of this server"
-            + (f"; they say: {client.status_reason}" if client.status_reason else "."),
+            f"The client {client.client_id} is suspended. {_ask_operators(client.status_reason)}",
             client_id=client.client_id,
         )
     if networks and not client.allows_address(address):
@@ -54,12 +53,15 @@ def _check_status(key: KeyRecord) -> None:
         raise _key_expired(key)
     why = {
         KeyStatus.PENDING: "waits for an operator's approval. Try again when it is approved.",
-        KeyStatus.SUSPENDED: "is suspended. Ask the operators of this server"
-        + (f"; they say: {key.decision_reason}" if key.decision_reason else "."),
+        KeyStatus.SUSPENDED: f"is suspended. {_ask_operators(key.decision_reason)}",
         KeyStatus.REJECTED: f"was rejected: {key.decision_reason or 'no reason given'}. Register another key.",
         KeyStatus.RETIRED: "was rotated and is retired. Sign with its successor.",
     }[key.status]
     raise KeyNotActive(f"The key {key.thumbprint[:8]} {why}", status=key.status.value)
+
+
+def _ask_operators(reason: str) -> str:
+    return "Ask the operators of this server" + (f"; they say: {reason}" if reason else ".")
 
 
 def _check_dates(key: KeyRecord, moment: datetime) -> None:

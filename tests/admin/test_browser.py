@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import login
+from tests.support.browser import complaints_of, login
 from tests.support.signing import Signer
 from tests.support.wire import Caller
 
@@ -53,14 +53,6 @@ def register(server: DataFoldServer, client_id: str) -> None:
     )
     with build_opener(ProxyHandler({})).open(request) as answer:
         assert answer.status == 200
-
-
-def complaints_of(page: Page) -> list[str]:
-    """What the browser complains of, a blocked script or a missing file among it."""
-    found: list[str] = []
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
 
 
 def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldServer) -> None:

@@ -39,6 +39,14 @@ def login(page: Page, base_url: str, username: str, password: str) -> None:
     page.wait_for_url(f"{base_url}/admin/")
 
 
+def complaints_of(page: Page) -> list[str]:
+    """What the browser complains of, a blocked script or a missing file among it."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
 def screenshot(page: Page, folder: Path, name: str) -> Path:
     """A picture of the whole page, for people to look at."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from keys import explanation
+from accounts.audit import Actor
+from keys import explanation, lifecycle
+from keys.models import Key
 from keys.unknown import Budget
 from tests.support.client import ORIGIN, WireClient
 from tests.support.registered import register_active, register_pending
@@ -163,6 +165,13 @@ def test_the_older_draft_is_told_from_nothing(client: WireClient) -> None:
     refused = client.get("/api/v1/auth/me", headers={"Authorization": f"Signature {older}"})
     assert error(refused)["code"] == "SIGNATURE_MISSING"
     assert "older draft" in error(refused)["details"]["hint"]
+
+
+def test_why_a_key_was_suspended_is_told_to_its_holder_alone(client: WireClient, signer: Signer) -> None:
+    key = Key.objects.get(client__client_id="asks-for-help")
+    lifecycle.suspend(key, actor=Actor.system("tests"), reason="strange hours")
+    assert error(client.send(me(signer)))["message"].endswith("they say: strange hours")
+    assert "strange hours" not in client.send(me(Signer("asks-for-help"))).content.decode()
 
 
 # --- What a 401 asks for ---------------------------------------------------------------------------------
