@@ -1,14 +1,25 @@
-"""Celery tasks of the accounts; the jobs on a timetable are in `accounts.webhooks.jobs`."""
+"""Celery tasks of the accounts, in the queue `deliveries`; the jobs on a timetable are in `accounts.webhooks.jobs`."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
-from accounts.webhooks.delivery import deliver
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from accounts.webhooks.delivery import deliver, is_due
+from accounts.webhooks.jobs import TASK_LIFETIME_SECONDS
 from project.celery import app
 
 
 @app.task(name="accounts.tasks.deliver_webhook", ignore_result=True)
 def deliver_webhook(webhook_id: str) -> None:
-    """Send what is due to one webhook. Delivered twice, the second finds the lease taken and returns."""
-    deliver(UUID(webhook_id))
+    """Send what is due to one webhook. Delivered twice, the second finds the lease taken and returns.
+
+    What is left after its turn goes to the end of the queue.
+    """
+    pk = UUID(webhook_id)
+    if deliver(pk) and is_due(pk, timezone.now()):
+        with suppress(OperationalError):  # the next round of the job sees that it is due
+            deliver_webhook.apply_async((webhook_id,), expires=TASK_LIFETIME_SECONDS)

@@ -175,6 +175,10 @@ CACHES: dict[str, Any] = {
 
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_ALWAYS_EAGER: bool = not CELERY_BROKER_URL
+# Deliveries wait for strangers' receivers, so they have a queue of their own, and may have workers of their own.
+# A worker that names no queue takes both.
+CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "deliveries")}
+CELERY_TASK_ROUTES = {"accounts.tasks.*": {"queue": "deliveries"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

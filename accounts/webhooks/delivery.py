@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -34,7 +34,7 @@ from keys.server_keys import current_signer
 from project.version import VERSION
 
 MOST_AT_ONCE = 100
-TURN_SECONDS = 30.0
+TURN_SECONDS = 5.0
 # Not APP_NAME and VERSION of the settings: a field of HTTP takes no other letters than ASCII's.
 USER_AGENT = f"DataFold/{VERSION}"
 _KEPT = (
@@ -70,7 +70,8 @@ class Outcome:
 def deliver(webhook_id: uuid.UUID, *, send: Send = transport.post, clock: Clock = timezone.now) -> int:
     """Send what is due to one subscription; how many attempts were made.
 
-    Returns at once if another worker is at it. Goes on for at most TURN_SECONDS and one attempt.
+    Returns at once if another worker is at it. Goes on for at most TURN_SECONDS and one attempt, so that
+    of two receivers that are slow the other one has its turn, too.
 
     Raises:
         EncryptionKeysMissing, SecretUnreadable: the server cannot sign.
@@ -183,10 +184,9 @@ def _keep(attempt: WebhookAttempt, outcome: Outcome) -> None:
 
 
 def _take_lease(webhook_id: uuid.UUID, policy: Policy, *, now: datetime) -> uuid.UUID | None:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     token = uuid.uuid4()
-    due = Webhook.objects.filter(free, pk=webhook_id, status=WebhookStatus.ACTIVE, due_at__lte=now)
-    return token if due.update(lease_token=token, lease_until=now + policy.lease) else None
+    mine = _due(now).filter(pk=webhook_id)
+    return token if mine.update(lease_token=token, lease_until=now + policy.lease) else None
 
 
 def _renew(webhook_id: uuid.UUID, token: uuid.UUID, policy: Policy, *, now: datetime) -> bool:
@@ -269,6 +269,13 @@ def _disable(webhook: Webhook, outcome: Outcome, *, failing_since: datetime, now
 
 def due(now: datetime, *, limit: int = 1000) -> list[uuid.UUID]:
     """Subscriptions with something to send that nobody is sending to, the longest overdue first."""
+    return list(_due(now).order_by("due_at").values_list("pk", flat=True)[:limit])
+
+
+def is_due(webhook_id: uuid.UUID, now: datetime) -> bool:
+    return _due(now).filter(pk=webhook_id).exists()
+
+
+def _due(now: datetime) -> QuerySet[Webhook]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
-    rows = Webhook.objects.filter(free, status=WebhookStatus.ACTIVE, due_at__lte=now)
-    return list(rows.order_by("due_at").values_list("pk", flat=True)[:limit])
+    return Webhook.objects.filter(free, status=WebhookStatus.ACTIVE, due_at__lte=now)

@@ -18,6 +18,7 @@ from accounts.webhooks.feed import feed
 from keys.jobs.outbox import operators
 from keys.jobs.purge import delete_in_batches
 from keys.server_keys import current_signer
+from project import queues
 from project.mail import send_mail
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ ROUND_SECONDS = 30.0
 CLAIM_LIFETIME = timedelta(minutes=15)
 # A task that no worker took by then is told to the next round's anyway.
 TASK_LIFETIME_SECONDS = 30
+# With more tasks than these no worker takes them, or too few do. Redis, which keeps the nonces, too, is not filled up.
+MOST_QUEUED = 2000
 
 
 def deliver_webhooks(now: datetime) -> Counts:
@@ -58,8 +61,12 @@ def _hand_out(waiting: list[uuid.UUID]) -> bool:
         return False
     from accounts.tasks import deliver_webhook
 
-    for pk in waiting:
+    queued, _ = queues.state(queues.DELIVERIES)
+    room = max(0, MOST_QUEUED - (queued or 0))
+    for pk in waiting[:room]:
         deliver_webhook.apply_async((str(pk),), expires=TASK_LIFETIME_SECONDS)
+    if len(waiting) > room:
+        log.error("%d tasks wait for a worker that takes the queue %s", queued, queues.DELIVERIES)
     return True
 
 

@@ -16,16 +16,14 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from accounts.models import JobRun
 from keys.replay.connection import PROBE_KEY, PROBE_MILLISECONDS
+from project import queues
 from project.db.clock import unix_now_sql
 from project.health.probes import Facts, Probes
+from project.queues import redis_client
 
-QUEUE = "celery"
-_REDIS_SECONDS = 1.5
 _WORKER_SECONDS = 0.7
 _MIGRATIONS_REMEMBERED_SECONDS = 30.0
 
@@ -121,30 +119,13 @@ def why_no_writes(client: redis.Redis) -> str:
 
 
 def check_broker() -> Facts:
-    depth, oldest = queue_state()
-    return {"queued": depth, "oldest_seconds": oldest}
-
-
-def queue_state() -> tuple[int | None, float | None]:
-    """(jobs that wait, seconds that the oldest has waited); None where the broker cannot tell.
-
-    Raises:
-        redis.RedisError, OSError: the broker does not answer.
-    """
-    url = settings.CELERY_BROKER_URL
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if not settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://")):
         from project.celery import app
 
         with app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=0, timeout=_WORKER_SECONDS)
-        return None, None
-    from project.telemetry import published_at
-
-    with redis_client(url) as client:
-        depth = int(client.llen(QUEUE))
-        oldest = client.lindex(QUEUE, -1) if depth else None
-        published = published_at(oldest) if oldest is not None else None
-    return depth, round(max(0.0, time.time() - published), 1) if published else None
+    depth, oldest = queues.state()
+    return {"queued": depth, "oldest_seconds": oldest}
 
 
 def check_workers() -> Facts:
@@ -170,12 +151,6 @@ def check_beat() -> Facts:
     facts: Facts = {"last_tick": last.isoformat(), "age_seconds": round(age.total_seconds(), 1)}
     late_after = 3 * JOBS[HEARTBEAT].every + timedelta(seconds=60)
     return facts if age <= late_after else {**facts, "status": "unhealthy", "error": "no job ran for minutes"}
-
-
-def redis_client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
 
 
 def _offset(theirs: float, before: float) -> float:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from accounts.models import AuditCheckpoint, JobRun
 from accounts.sealing import LATE, unsealed
 from keys.models import Key, KeyStatus
-from project.health.parts import queue_state
+from project import queues
 from project.health.probes import Facts, Probes
 
 REMEMBERED_SECONDS = 10.0
@@ -91,7 +91,7 @@ def read_database() -> Facts:
 
 
 def read_queue() -> Facts:
-    depth, oldest = queue_state()
+    depth, oldest = queues.state()
     return {"depth": depth, "oldest": oldest}
 
 

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from cryptography import x509
 
+from project import queues
 from project.provision import self_signed
 from tests.deploy.compose import read_compose
 from tests.edge.nginx import NGINX, WHY_SKIPPED, configure
@@ -24,7 +25,7 @@ from tests.support.signing import Signer
 from tests.support.stack import PROJECT, new_folder, run_folder, server_variables
 from tests.support.wire import assert_granted
 
-SERVICES = {"prepare", "postgres", "redis", "migrate", "web", "worker", "beat", "proxy"}
+SERVICES = {"prepare", "postgres", "redis", "migrate", "web", "worker", "deliveries", "beat", "proxy"}
 SERVICE_KEYS = {
     *(
         "image",
@@ -72,7 +73,7 @@ def test_it_is_what_compose_reads() -> None:
 
 def test_our_own_containers_can_do_little() -> None:
     services = read_compose()["services"]
-    for name in ("prepare", "migrate", "web", "worker", "beat", "proxy"):
+    for name in ("prepare", "migrate", "web", "worker", "deliveries", "beat", "proxy"):
         assert services[name]["read_only"] is True, name
         assert services[name]["cap_drop"] == ["ALL"], name
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
@@ -84,9 +85,20 @@ def test_our_own_containers_can_do_little() -> None:
 
 def test_webhooks_and_mail_find_a_way_out_and_the_worker_is_no_proxy() -> None:
     document = read_compose()
-    networks = document["services"]["worker"]["networks"]
-    assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
-    assert "front" not in networks  # whose addresses web believes what they say of callers
+    for service in ("worker", "deliveries"):
+        networks = document["services"][service]["networks"]
+        assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
+        assert "front" not in networks  # whose addresses web believes what they say of callers
+
+
+def test_every_queue_has_its_workers() -> None:
+    services = read_compose()["services"]
+    taken = {name: queue_of(services[name]["command"]) for name in ("worker", "deliveries")}
+    assert sorted(taken.values()) == sorted(queues.names())
+
+
+def queue_of(command: list[str]) -> str:
+    return command[command.index("--queues") + 1]
 
 
 @pytest.mark.parametrize("host", ["datafold.example.com", "192.0.2.7", "2001:db8::7"])
@@ -224,7 +236,7 @@ def stack() -> Iterator[Stack]:
     assert migrated.returncode == 0, migrated.stderr
     (stack.folder / "static").mkdir()
     stack.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
-    for service in ("web", "worker", "beat"):
+    for service in ("web", "worker", "deliveries", "beat"):
         stack.start(service)
     proxy = {name: stack.place(value) for name, value in stack.services["proxy"]["environment"].items()}
     listen = {
@@ -278,7 +290,10 @@ def test_a_signed_call_goes_through_the_whole_of_it(stack: Stack, http: httpx2.C
 def test_worker_and_beat_are_at_work(stack: Stack, http: httpx2.Client) -> None:
     def at_work() -> bool:
         services = http.get("/health/detailed").json()["data"]["services"]
-        return all(facts["status"] == "healthy" for facts in services.values())
+        nodes = [name.split("@")[0] for name in services["workers"].get("workers", {})]
+        return nodes == ["celery", "deliveries"] and all(
+            facts["status"] == "healthy" for facts in services.values()
+        )
 
     wait_for(stack, at_work)
 

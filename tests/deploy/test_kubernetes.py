@@ -16,6 +16,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from tests.deploy.compose import read_compose
+from tests.support.python import run_python
 from tests.support.stack import PROJECT, server_variables
 
 FOLDER = PROJECT / "deploy/kubernetes"
@@ -55,7 +56,7 @@ def test_kinds_and_versions() -> None:
     assert {(found["kind"], found["apiVersion"]) for found in manifests()} == set(KINDS.items())
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "migrate"])
+@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "beat", "migrate"])
 def test_a_pod_can_do_little(name: str) -> None:
     spec = pods()[name]["spec"]
     assert spec["automountServiceAccountToken"] is False
@@ -147,8 +148,17 @@ def test_selectors_find_their_pods() -> None:
 def test_everything_is_closed_first() -> None:
     closed = of_kind("NetworkPolicy")["nothing"]["spec"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    outside = of_kind("NetworkPolicy")["worker-to-outside"]["spec"]["egress"][0]["to"][0]["ipBlock"]
-    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(outside["except"])
+    for name in ("worker", "deliveries"):
+        outside = of_kind("NetworkPolicy")[f"{name}-to-outside"]["spec"]["egress"][0]["to"][0]["ipBlock"]
+        assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(outside["except"])
+
+
+def test_webhooks_find_a_way_out_by_every_port_that_they_may_have() -> None:
+    policy = of_kind("NetworkPolicy")["deliveries-to-outside"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": "deliveries"}
+    default = "import project.settings as s; print(s.DATAFOLD_WEBHOOK_PORTS)"
+    done = run_python(["-c", default], environment={**os.environ, "DATAFOLD_DEVELOPMENT": "false"})
+    assert str([rule["port"] for rule in policy["egress"][0]["ports"]]) == done.stdout.strip()
 
 
 def test_kustomize_builds_it() -> None:

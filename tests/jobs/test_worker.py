@@ -70,10 +70,9 @@ class Background:
         self.processes.append(process)
         return process
 
-    def worker(self) -> subprocess.Popen[bytes]:
-        return self.celery(
-            "project", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "-l", "info"
-        )
+    def worker(self, *options: str) -> subprocess.Popen[bytes]:
+        quiet = ("--without-gossip", "--without-mingle", "-l", "info")
+        return self.celery("project", "worker", "--concurrency", "1", *quiet, *options)
 
     def query(self, sql: str) -> list[Any]:
         with sqlite3.connect(

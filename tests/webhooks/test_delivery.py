@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -20,10 +21,11 @@ from http_message_signatures import HTTPMessageVerifier, MappingKeyResolver, alg
 from accounts.audit import Actor, record_event
 from accounts.jobs import run_job
 from accounts.models import AuditEvent, Client, Webhook, WebhookAttempt, WebhookDelivery
+from accounts.tasks import deliver_webhook
 from accounts.webhooks import transport
 from accounts.webhooks.delivery import deliver
 from accounts.webhooks.feed import feed
-from accounts.webhooks.jobs import JOBS, deliver_webhooks, purge_webhooks
+from accounts.webhooks.jobs import JOBS, MOST_QUEUED, deliver_webhooks, purge_webhooks
 from accounts.webhooks.subscriptions import change_webhook, redeliver, resume_webhook, send_test
 from keys import server_keys
 from project.version import VERSION as RELEASE
@@ -463,13 +465,47 @@ def test_the_job_does_it_all_without_a_broker(receiver: Receiver, subscribe: Any
 
 @pytest.mark.django_db
 def test_the_task_delivers(receiver: Receiver, subscribe: Any) -> None:
-    from accounts.tasks import deliver_webhook
-
     webhook = subscribe(receiver.url())
     happen("suspended")
     feed(timezone.now())
     deliver_webhook.apply(args=(str(webhook.pk),)).get()
     assert receiver.types == ["client.suspended"]
+
+
+@pytest.mark.django_db
+def test_a_turn_ends_and_what_is_left_waits_at_the_end_of_the_queue(
+    receiver: Receiver, subscribe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.webhooks.delivery.TURN_SECONDS", 0.0001)
+    receiver.on_request = lambda: time.sleep(0.001)
+    webhook = subscribe(receiver.url())
+    happen("suspended", "reactivated")
+    feed(timezone.now())
+    queued: list[Any] = []
+    monkeypatch.setattr(deliver_webhook, "apply_async", lambda args, **_: queued.append(args))
+    deliver_webhook.apply(args=(str(webhook.pk),)).get()
+    assert (receiver.types, queued) == (["client.suspended"], [(str(webhook.pk),)])
+    deliver_webhook.apply(args=queued[0]).get()
+    assert receiver.types == ["client.suspended", "client.reactivated"]
+    assert len(queued) == 1, "nothing is left"
+
+
+@pytest.mark.django_db
+def test_without_a_worker_that_takes_them_deliveries_do_not_fill_the_broker(
+    subscribe: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    subscribe("https://one.example.com/")
+    subscribe("https://two.example.com/")
+    happen("suspended")
+    queued: list[Any] = []
+    monkeypatch.setattr(deliver_webhook, "apply_async", lambda args, **_: queued.append(args))
+    for waiting, handed_out in ((MOST_QUEUED - 1, 1), (MOST_QUEUED + 1, 0), (None, 2)):
+        monkeypatch.setattr("project.queues.state", lambda *_, waiting=waiting: (waiting, None))
+        deliver_webhooks(timezone.now())
+        assert len(queued) == handed_out
+        queued.clear()
+    assert "a worker that takes the queue deliveries" in caplog.text
 
 
 @pytest.mark.django_db
