@@ -11,16 +11,19 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.core import signing
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from accounts.audit import Actor, record_event
-from accounts.authentication import lockout
+from accounts.authentication import guesses
 from accounts.clients import ReasonMissing
 from accounts.models import User
 from accounts.roles import Role
 from project.errors import DomainError
+
+SALT = "datafold.accounts.operators"
 
 
 class OperatorForbidden(DomainError):
@@ -102,8 +105,10 @@ def create_operator(
 def change_role(user: User, *, actor: Actor, role: Role | None, reason: str = "") -> User:
     """Give the operator exactly this role, or none. It counts from the next request on.
 
+    A person who gives a role that may do more says why: somebody may have taken it away for a reason.
+
     Raises:
-        OperatorForbidden, OwnAccount, LastAdmin
+        OperatorForbidden, OwnAccount, LastAdmin, ReasonMissing
     """
     with transaction.atomic():
         user = _locked(user)
@@ -112,6 +117,10 @@ def change_role(user: User, *, actor: Actor, role: Role | None, reason: str = ""
             return user
         if role is not Role.ADMIN:
             _refuse_last_admin(user)
+        if actor.user is not None and not reason.strip() and _may_do_more(user, role):
+            raise ReasonMissing(
+                f"Say why {user.get_username()} gets a role that may do more: the reason is kept in the audit log."
+            )
         before = operator_facts(user)
         user.groups.remove(*Group.objects.filter(name__in=list(Role)))
         if role is not None:
@@ -217,16 +226,17 @@ def unlock_operator(user: User, *, actor: Actor, reason: str) -> list[str]:
     Raises:
         OperatorForbidden, OwnAccount, ReasonMissing
         OperatorStateConflict: nothing is locked.
+        ReplayCheckUnavailable: the store of the counts is away.
     """
     _refuse_unless_manager(actor, user)
     if not reason.strip():
         raise ReasonMissing("Say why: the reason is kept in the audit log.")
     with transaction.atomic():
         _locked(user)
-        addresses = sorted(lock.address for lock in lockout.locks_of(user.get_username()))
+        addresses = sorted(lock.address for lock in guesses.all_locks_of(user))
         if not addresses:
             raise OperatorStateConflict(f"{user.get_username()} is not locked out. Look again.", id=user.pk)
-        lockout.lift_locks(user.get_username())
+        guesses.lift_all_locks(user)
         record_operator(
             user,
             actor=actor,
@@ -247,6 +257,35 @@ def operator_facts(user: User) -> dict[str, Any]:
         "active": user.is_active,
         "roles": sorted(role.value for role in user.roles),
     }
+
+
+def snapshot(user: User) -> str:
+    """A signed token of what an admin sees of the operator, to be handed back with the change as `seen`."""
+    return signing.dumps({"operator": user.pk, "facts": operator_facts(user)}, salt=SALT, compress=True)
+
+
+def refuse_if_changed(user: User, seen: str) -> None:
+    """Lock the operator for the caller's transaction, and refuse unless it is as `seen` recorded.
+
+    Raises:
+        OperatorStateConflict: names what changed.
+    """
+    try:
+        token = signing.loads(seen, salt=SALT)
+    except signing.BadSignature:
+        token = {}
+    if token.get("operator") != user.pk:
+        raise OperatorStateConflict(
+            "The page is not one of ours, or a too old one. Load it again.", id=user.pk
+        )
+    now = operator_facts(_locked(user))
+    if changed := sorted(name for name, value in now.items() if token["facts"].get(name) != value):
+        raise OperatorStateConflict(
+            f"The operator {user.get_username()} changed while you were looking ({', '.join(changed)}), so nothing was "
+            "done. Look again and decide.",
+            id=user.pk,
+            changed=changed,
+        )
 
 
 def record_operator(
@@ -307,6 +346,14 @@ def _switch(user: User, *, active: bool, actor: Actor, action: str, reason: str)
             user, actor=actor, action=action, before=before, after=operator_facts(user), reason=reason
         )
     return user
+
+
+def _may_do_more(user: User, role: Role | None) -> bool:
+    """Whether the role is stronger than the one held."""
+    if role is None:
+        return False
+    strength = list(reversed(Role))
+    return all(strength.index(role) > strength.index(held) for held in user.roles)
 
 
 def _end_sessions(user: User) -> None:

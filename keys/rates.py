@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import cast
 
 import redis
 from django.conf import settings
+from django.db.models import F, QuerySet
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from keys.models import RateCounter
 from keys.replay.database import count_in_window
 from keys.replay.redis import unavailable
 from project.ratelimit import Quota
@@ -25,19 +29,58 @@ def count_request(subject: str, *, period: int, now: float) -> int:
     Raises:
         ReplayCheckUnavailable: the store is away. A limit that cannot be counted is not a pass.
     """
-    window = int(now // period) * period
+    window = _window(period, now)
     if not settings.REDIS_URL:
         return count_in_window(subject[:100], window)
-    key = f"df:a:{subject}:{window}"
-    try:
-        with _connection(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS).pipeline(
-            transaction=True
-        ) as pipe:
-            pipe.incr(key)
-            pipe.expire(key, period + 1)
-            return cast(int, pipe.execute()[0])
-    except (redis.RedisError, OSError) as error:
-        raise unavailable(error) from error
+    with _redis() as connection, connection.pipeline(transaction=True) as pipe:
+        key = _redis_key(subject, window)
+        pipe.incr(key)
+        pipe.expire(key, period + 1)
+        return cast(int, pipe.execute()[0])
+
+
+def give_back(subject: str, *, period: int, now: float) -> None:
+    """Undo one `count_request` of the same subject, period and `now`.
+
+    Raises:
+        ReplayCheckUnavailable
+    """
+    window = _window(period, now)
+    if not settings.REDIS_URL:
+        _counters(subject, window).filter(count__gt=0).update(count=F("count") - 1)
+        return
+    with _redis() as connection, connection.pipeline(transaction=True) as pipe:
+        key = _redis_key(subject, window)
+        pipe.decr(key)
+        pipe.expire(key, period + 1)
+        pipe.execute()
+
+
+def counted(subject: str, *, period: int, now: float) -> int:
+    """How many were counted in the current window.
+
+    Raises:
+        ReplayCheckUnavailable
+    """
+    window = _window(period, now)
+    if not settings.REDIS_URL:
+        return _counters(subject, window).values_list("count", flat=True).first() or 0
+    with _redis() as connection:
+        return int(cast("bytes | None", connection.get(_redis_key(subject, window))) or 0)
+
+
+def forget_count(subject: str, *, period: int, now: float) -> None:
+    """Begin the current window anew.
+
+    Raises:
+        ReplayCheckUnavailable
+    """
+    window = _window(period, now)
+    if not settings.REDIS_URL:
+        _counters(subject, window).delete()
+        return
+    with _redis() as connection:
+        connection.delete(_redis_key(subject, window))
 
 
 class SharedLimit:
@@ -84,6 +127,26 @@ class SharedLimit:
 def seconds_left(period: int, now: float) -> int:
     """Whole seconds until the running window has ended, at least 1."""
     return max(1, math.ceil(period - now % period))
+
+
+def _window(period: int, now: float) -> int:
+    return int(now // period) * period
+
+
+def _counters(subject: str, window: int) -> QuerySet[RateCounter]:
+    return RateCounter.objects.filter(subject=subject[:100], window=window)
+
+
+def _redis_key(subject: str, window: int) -> str:
+    return f"df:a:{subject}:{window}"
+
+
+@contextmanager
+def _redis() -> Iterator[redis.Redis]:
+    try:
+        yield _connection(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+    except (redis.RedisError, OSError) as error:
+        raise unavailable(error) from error
 
 
 @lru_cache(maxsize=4)

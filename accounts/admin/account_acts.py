@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts.authentication.lockout import locks_of
+from accounts.authentication.guesses import all_locks_of
 from accounts.models import User
 from accounts.operators import reset_second_factor, unlock_operator
 from project.admin_base import note_refusal, operator
@@ -103,5 +103,5 @@ def account_state(user: User) -> dict[str, Any]:
     kinds = Authenticator.objects.filter(user_id=user.pk).order_by("type").values_list("type", flat=True)
     return {
         "factors": [FACTOR_NAMES.get(kind, kind) for kind in dict.fromkeys(kinds)],
-        "locks": locks_of(user.get_username()),
+        "locks": all_locks_of(user),
     }

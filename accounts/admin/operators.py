@@ -24,6 +24,7 @@ from accounts.audit import Actor
 from accounts.authentication.second_factor import STRONG
 from accounts.models import User
 from accounts.operators import (
+    OperatorStateConflict,
     change_role,
     create_operator,
     deactivate_operator,
@@ -31,6 +32,8 @@ from accounts.operators import (
     operator_facts,
     reactivate_operator,
     record_operator,
+    refuse_if_changed,
+    snapshot,
 )
 from accounts.roles import Role
 from project.admin_base import ConsoleAdmin, note_refusal, operator
@@ -53,18 +56,52 @@ def role_field() -> forms.ChoiceField:
 
 
 class OperatorChangeForm(UserChangeForm):  # type: ignore[misc]
+    data: Any
     role = role_field()
     reason = forms.CharField(
         required=False,
         max_length=500,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Kept in the audit log. Letting somebody in again demands one.",
+        help_text="Kept in the audit log. Letting somebody in again, or giving a role that may do more, demands one.",
     )
+    seen = forms.CharField(required=False, widget=forms.HiddenInput())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         roles = self.instance.roles
         self.initial["role"] = roles[0].value if roles else ""
+        self.initial["seen"] = snapshot(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        try:
+            refuse_if_changed(self.instance, cleaned.get("seen", ""))
+        except OperatorStateConflict as error:
+            self._show_what_is_now()
+            raise forms.ValidationError(error.message) from error
+        return cleaned
+
+    def _show_what_is_now(self) -> None:
+        """The next attempt is about what is shown now: a role or activity from before is not sent again unseen."""
+        stored = User.objects.get(pk=self.instance.pk)
+        now = OperatorChangeForm(instance=stored).initial
+        resent = self.data.copy()
+        for name in {"role", "seen"} & set(self.fields):
+            resent[self.add_prefix(name)] = now[name]
+        if "is_active" in self.fields:
+            resent.pop(self.add_prefix("is_active"), None)
+            if stored.is_active:
+                resent[self.add_prefix("is_active")] = "on"
+        self.data = resent
+
+
+class OperatorPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
+    def save(self, commit: bool = True) -> User:
+        """Only the password: of the row as the page was made nothing else is true any more."""
+        user: User = super().save(commit=False)
+        if commit:
+            user.save(update_fields=["password"])
+        return user
 
 
 class OperatorCreationForm(UserCreationForm):  # type: ignore[misc]
@@ -81,7 +118,7 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
 
     form = OperatorChangeForm
     add_form = OperatorCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = OperatorPasswordForm
     audit_kind = "operator"
     list_display = [
         "username",
@@ -103,13 +140,14 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return self.add_fieldsets
+        seen = ["seen"] if self.has_change_permission(request, obj) else []
         decided = (
             ["is_active", "role", "reason"]
             if self.may_decide(request, obj)
             else ["show_active", "show_roles"]
         )
         return (
-            ("Person", {"fields": ["first_name", "last_name", "email"]}),
+            ("Person", {"fields": ["first_name", "last_name", "email", *seen]}),
             ("What they may do", {"fields": decided}),
             ("Dates", {"fields": ["last_login", "date_joined"]}),
         )

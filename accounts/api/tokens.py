@@ -17,9 +17,9 @@ from accounts.authentication import second_factor
 from accounts.authentication.errors import (
     CredentialsInvalid,
     SchemesMixed,
-    SecondFactorInvalid,
     SecondFactorRequired,
 )
+from accounts.authentication.guesses import claim_password
 from accounts.authentication.lockout import refuse_locked
 from accounts.authentication.middleware import MIXED
 from accounts.authentication.rest import accepted
@@ -167,13 +167,16 @@ class MeView(OperatorView):
 
 
 def check_password(request: HttpRequest, username: str, password: str) -> User:
-    """The operator. Raises `CredentialsInvalid`, `LoginLocked`."""
+    """The operator. Raises `CredentialsInvalid`, `LoginLocked`, `ReplayCheckUnavailable`."""
+    refuse_locked(request, username)  # first: what the lock refuses unseen is no guess
+    succeeded = claim_password(request, username)
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):
         refuse_locked(request, username)
         raise CredentialsInvalid(
             "No active operator has this name and password. After some failures the name is locked for this address."
         )
+    succeeded()
     return user
 
 
@@ -181,7 +184,7 @@ def check_second_factor(request: HttpRequest, user: User, code: str) -> list[str
     """What the operator proved besides the password: [] where nothing is due.
 
     Raises:
-        SecondFactorMissing, SecondFactorRequired, SecondFactorInvalid, LoginLocked
+        SecondFactorMissing, SecondFactorRequired, SecondFactorInvalid, LoginLocked, ReplayCheckUnavailable
     """
     accepted(user)
     if not second_factor.has_second_factor(user):
@@ -191,12 +194,7 @@ def check_second_factor(request: HttpRequest, user: User, code: str) -> list[str
             "A second factor is due: send `code` from the authenticator app, or a recovery code. A passkey works only "
             "in a browser."
         )
-    authenticator = second_factor.spend_code(user, code)
-    if authenticator is None:
-        second_factor.report_wrong_code(request, user)
-        refuse_locked(request, user.get_username())
-        raise SecondFactorInvalid("The code is wrong, too old or used already. Wait for the next one.")
-    return [str(authenticator.type)]
+    return [str(second_factor.check_code(request, user, code).type)]
 
 
 def as_data(tokens: Tokens) -> dict[str, Any]:

@@ -91,9 +91,9 @@ class UserRoleView(OperatorView):
     @extend_schema(
         tags=TAGS,
         summary="Change an operator's role",
-        description="It counts from the operator's next request on.",
+        description="It counts from the operator's next request on. A role that may do more needs a reason.",
         request=ChangeRoleSerializer,
-        responses=enveloped(OperatorSerializer, errors=CHANGE_ERRORS),
+        responses=enveloped(OperatorSerializer, errors=[*CHANGE_ERRORS, "REASON_MISSING"]),
     )
     def post(self, request: Request, user_id: int) -> ApiResponse:
         wish = self.body(ChangeRoleSerializer)

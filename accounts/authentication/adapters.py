@@ -8,6 +8,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from axes.handlers.proxy import AxesProxyHandler
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import render
@@ -16,6 +17,7 @@ from accounts import operators
 from accounts.audit import Actor
 from accounts.authentication import sso
 from accounts.authentication.events import record_failed_login
+from accounts.authentication.guesses import claim_password
 from accounts.models import User
 from project import encryption
 from project.proxies import client_address
@@ -31,6 +33,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "unknown"
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """As allauth's, within the limit of the account; an attempt that the lock refuses unseen is no guess."""
+        if not AxesProxyHandler.is_allowed(request, credentials):
+            return super().authenticate(request, **credentials)
+        succeeded = claim_password(request, str(credentials.get("username") or ""))
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            succeeded()
+        return user
 
     def set_password(self, user: User, password: str) -> None:
         operators.set_password(user, actor=Actor.operator(user), password=password)

@@ -16,6 +16,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts.audit import Actor, record_event
+from accounts.authentication.lockout import spelt
 from accounts.models import User
 
 
@@ -51,12 +52,7 @@ def on_failed_login(
 @receiver(user_locked_out)
 def on_lockout(sender: Any, request: HttpRequest, username: str, **kwargs: Any) -> None:
     if not _refused_by_lock(request):
-        record_event(
-            actor=Actor.anonymous(),
-            action="operator.locked_out",
-            **_named(username),
-            reason="too many failed logins from one address",
-        )
+        record_lockout(username, reason="too many failed logins from one address")
 
 
 @receiver(authenticator_added)
@@ -81,6 +77,11 @@ def record_failed_login(username: str | None, *, reason: str = "") -> None:
     )
 
 
+def record_lockout(username: str, *, reason: str) -> None:
+    """The beginning of a lock; `username` as it was typed in."""
+    record_event(actor=Actor.anonymous(), action="operator.locked_out", **_named(username), reason=reason)
+
+
 def _refused_by_lock(request: HttpRequest) -> bool:
     """Whether axes refused this attempt unseen; at the attempt that locks it has just counted failures."""
     return bool(getattr(request, "axes_locked_out", False)) and (
@@ -100,5 +101,5 @@ def _target(user: User) -> dict[str, Any]:
 
 def _named(username: str) -> dict[str, Any]:
     """Only a name that exists is kept: what people type into the wrong field is often a password."""
-    user = User.objects.filter(username__iexact=username).first() if username else None
+    user = User.objects.filter(username__iexact=spelt(username)).first() if username else None
     return _target(user) if user else {"target_kind": "operator", "target_label": "unknown"}

@@ -10,29 +10,25 @@ from allauth.mfa.base import forms
 from allauth.mfa.base.internal.flows import check_rate_limit
 from django.core.exceptions import ValidationError
 
-from accounts.authentication import second_factor
-from accounts.authentication.errors import LoginLocked
-from accounts.authentication.lockout import refuse_locked
+from accounts.authentication.errors import LoginLocked, SecondFactorInvalid
+from accounts.authentication.second_factor import check_code
 
 
 class SpendsCode:
-    """Mixin: `clean_code` spends the code, once in all processes, under the login's lock."""
+    """Mixin: `clean_code` spends the code, once in all processes, under the login's limits."""
 
     user: Any
     cleaned_data: dict[str, Any]
 
     def clean_code(self) -> str:
         forget_attempt = check_rate_limit(self.user)
-        request = context.request
+        code = str(self.cleaned_data["code"])
         try:
-            refuse_locked(request, self.user.get_username())
+            authenticator = check_code(context.request, self.user, code)
         except LoginLocked as error:
             raise ValidationError(error.message) from error
-        code = str(self.cleaned_data["code"])
-        authenticator = second_factor.spend_code(self.user, code)
-        if authenticator is None:
-            second_factor.report_wrong_code(request, self.user)
-            raise get_adapter().validation_error("incorrect_code")
+        except SecondFactorInvalid as error:
+            raise get_adapter().validation_error("incorrect_code") from error
         authenticator.user = self.user
         self.authenticator = authenticator
         forget_attempt()

@@ -41,7 +41,7 @@ def lock_address(request: HttpRequest) -> str | None:
 
 def lock_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
     """The name that failures are counted for (AXES_USERNAME_CALLABLE): one for all ways to spell it."""
-    return _spelt(str((credentials or {}).get("username") or ""))
+    return spelt(str((credentials or {}).get("username") or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def locks_of(username: str) -> list[Lock]:
     """Where this operator's name is locked out now."""
     since = timezone.now() - settings.AXES_COOLOFF_TIME
     attempts = (
-        AccessAttempt.objects.filter(username=_spelt(username), attempt_time__gt=since)
+        AccessAttempt.objects.filter(username=spelt(username), attempt_time__gt=since)
         .order_by()
         .values("ip_address")
         .annotate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
@@ -70,10 +70,11 @@ def locks_of(username: str) -> list[Lock]:
 
 def lift_locks(username: str) -> None:
     """Forget every failed attempt under this name."""
-    AccessAttempt.objects.filter(username=_spelt(username)).delete()
+    AccessAttempt.objects.filter(username=spelt(username)).delete()
 
 
-def _spelt(name: str) -> str:
+def spelt(name: str) -> str:
+    """One spelling for all ways to write a name."""
     return unicodedata.normalize("NFKC", name).strip().casefold()[:USERNAME_LENGTH]
 
 

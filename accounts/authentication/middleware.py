@@ -62,7 +62,10 @@ class SecondFactorMiddleware:
         if not isinstance(exception, DomainError) or not request.path.startswith(pages):
             return None
         status = status_of(exception.code)
-        return render(request, "account/problem.html", {"message": exception.message}, status=status)
+        page = render(request, "account/problem.html", {"message": exception.message}, status=status)
+        if seconds := exception.details.get("retry_after"):
+            page["Retry-After"] = str(seconds)
+        return page
 
     def _in_admin(self, request: HttpRequest) -> bool:
         admin = reverse("admin:index")

@@ -18,6 +18,9 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.authentication.errors import SecondFactorInvalid
+from accounts.authentication.guesses import claim_code
+from accounts.authentication.lockout import refuse_locked
 from accounts.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
@@ -53,6 +56,26 @@ def spend_code(user: User, code: str) -> Authenticator | None:
             Authenticator.objects.filter(pk=authenticator.pk).update(last_used_at=timezone.now())
             return cast(Authenticator, authenticator)
     return None
+
+
+def check_code(request: HttpRequest, user: User, code: str) -> Authenticator:
+    """Spend the code, once in all processes, within the limits of the address and of the account.
+
+    Returns:
+        The authenticator that it belongs to.
+
+    Raises:
+        SecondFactorInvalid, LoginLocked, ReplayCheckUnavailable
+    """
+    refuse_locked(request, user.get_username())
+    succeeded = claim_code(user)
+    authenticator = spend_code(user, code)
+    if authenticator is None:
+        report_wrong_code(request, user)
+        refuse_locked(request, user.get_username())
+        raise SecondFactorInvalid("The code is wrong, too old or used already. Wait for the next one.")
+    succeeded()
+    return authenticator
 
 
 def report_wrong_code(request: HttpRequest, user: User) -> None:

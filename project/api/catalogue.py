@@ -261,7 +261,9 @@ CATALOGUE: dict[str, Entry] = {
         401, "No active operator has this name and password.", "Check both; caps lock?"
     ),
     "LOGIN_LOCKED": Entry(
-        429, "Too many failed logins for this operator from this address.", "Wait for Retry-After seconds."
+        429,
+        "Too many failed logins for this operator, from this address or from all together.",
+        "Wait for Retry-After seconds, or ask an admin to lift the lock.",
     ),
     "SECOND_FACTOR_REQUIRED": Entry(
         401,

@@ -10,6 +10,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import operators
 from accounts.audit import Actor
 from accounts.clients import change_client, snapshot, suspend_client
 from accounts.models import AuditEvent, Client, User
@@ -167,7 +168,13 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(manager: Browser, active: Key)
 def test_nobody_raises_their_own_role(admin: Browser) -> None:
     ada = User.objects.get(username="ada")
     url = reverse("admin:accounts_user_change", args=[ada.pk])
-    admin.post(url, {"username": "ada", "email": "a@example.com", "role": "auditor", "is_superuser": "on"})
+    form = {
+        "email": "a@example.com",
+        "role": "auditor",
+        "is_superuser": "on",
+        "seen": operators.snapshot(ada),
+    }
+    admin.post(url, {"username": "ada", **form})
     ada.refresh_from_db()
     assert [str(role) for role in ada.roles] == ["admin"]
     assert not ada.is_superuser
@@ -177,7 +184,13 @@ def test_nobody_raises_their_own_role(admin: Browser) -> None:
 def test_a_role_change_is_audited(admin: Browser, make_operator: Callable[..., User]) -> None:
     zoe = make_operator("zoe", "auditor")
     url = reverse("admin:accounts_user_change", args=[zoe.pk])
-    form = {"username": "zoe", "email": "", "is_active": "on", "role": "manager", "reason": "promoted"}
+    form = {
+        "email": "",
+        "is_active": "on",
+        "role": "manager",
+        "reason": "promoted",
+        "seen": operators.snapshot(zoe),
+    }
     assert admin.post(url, form).status_code == 302
     event = AuditEvent.objects.filter(action="operator.changed").latest("id")
     assert event.before == {"roles": ["auditor"]}
@@ -191,7 +204,8 @@ def test_letting_an_operator_in_again_demands_a_reason(
     zoe = make_operator("zoe", "auditor")
     User.objects.filter(pk=zoe.pk).update(is_active=False)
     url = reverse("admin:accounts_user_change", args=[zoe.pk])
-    form = {"username": "zoe", "email": "z@example.com", "is_active": "on", "role": "auditor"}
+    zoe.refresh_from_db()
+    form = {"email": "z@example.com", "is_active": "on", "role": "auditor", "seen": operators.snapshot(zoe)}
     response = admin.post(url, form, follow=True)
     assert "Say why" in response.content.decode()
     zoe.refresh_from_db()

@@ -41,7 +41,7 @@ CALLS = [
     Call("GET", "users", ALL),
     Call("POST", "users", {"admin"}, {"username": "new-operator", "role": "auditor"}),
     Call("GET", "users/{user}", ALL),
-    Call("POST", "users/{user}/role", {"admin"}, {"role": "manager"}),
+    Call("POST", "users/{user}/role", {"admin"}, {"role": "manager", **WHY}),
     Call("POST", "users/{user}/deactivate", {"admin"}, WHY),
     Call("POST", "users/{user}/reactivate", {"admin"}, WHY),
     Call("POST", "users/{user}/password", {"admin"}, {}),
