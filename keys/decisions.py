@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from accounts.audit import Actor, record_event
 from accounts.clients import ReasonMissing
+from accounts.models import Client
 from keys import lifecycle
 from keys.errors import KeyNotFound, KeysError
 from keys.models import USED_UP, Key, KeyStatus, RevocationReason
@@ -169,8 +170,12 @@ def changes_since(key: Key, seen: str) -> list[Change]:
 def load(key_ids: list[uuid.UUID], *, lock: bool = False) -> list[Key]:
     """These keys with everything `facts` needs, in the order given; unknown ones are left out."""
     if lock:
-        # The row first, by itself: an outer join cannot be locked.
+        # The rows first, by themselves: an outer join cannot be locked. The key before its client, as every change
+        # of a key's state takes them. The client, too, because what is decided on it was seen (`facts`), and an
+        # approval writes its scopes; not against those who only refer to it by a foreign key.
         list(Key.objects.select_for_update().filter(pk__in=key_ids).order_by("pk").values_list("pk"))
+        clients = Client.objects.filter(pk__in=Key.objects.filter(pk__in=key_ids).values("client"))
+        list(clients.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     # Successor and token in queries of their own: where few keys have one, a join over those columns,
     # which are then nearly all null, makes SQLite read the whole table for each key.
     found = (

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import Error, connection, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -29,6 +29,9 @@ from project.context import current_context
 from project.proxies import caller_network
 
 log = logging.getLogger(__name__)
+
+# What one row is to blame for, and not the database: strangers choose a part of what is kept.
+UNKEEPABLE = (DataError, IntegrityError, ValueError)
 
 FLUSH_SECONDS = 1.0
 BUFFERED = 500
@@ -169,10 +172,30 @@ def _write(waiting: list[Refusal], counts: Counter[tuple[datetime, str]]) -> Non
             row, created = RefusalCount.objects.get_or_create(hour=hour, code=code, defaults={"count": count})
             if not created:
                 RefusalCount.objects.filter(pk=row.pk).update(count=F("count") + count)
-        Refusal.objects.bulk_create(waiting)
-        for client_id in {refusal.claimed_client_id for refusal in waiting}:
+        kept = _keep(waiting)
+        for client_id in {refusal.claimed_client_id for refusal in kept}:
             _trim(client_id)
         _trim_all()
+
+
+def _keep(waiting: list[Refusal]) -> list[Refusal]:
+    """All in one statement; if one of them cannot be kept, one by one, so that it costs no other."""
+    try:
+        with transaction.atomic():
+            return Refusal.objects.bulk_create(waiting)
+    except UNKEEPABLE:
+        return [refusal for refusal in waiting if _keep_one(refusal)]
+
+
+def _keep_one(refusal: Refusal) -> bool:
+    refusal.pk = None
+    try:
+        with transaction.atomic():
+            refusal.save(force_insert=True)
+    except UNKEEPABLE as error:
+        log.error("a refusal could not be written (%s): %s", refusal.code, error)
+        return False
+    return True
 
 
 def _trim(client_id: str) -> None:

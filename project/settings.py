@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "project.middleware.context.RequestContextMiddleware",
     "project.security.headers.SecurityHeadersMiddleware",
     "project.security.cors.CorsMiddleware",
+    "project.middleware.nul.NulMiddleware",
     "project.middleware.body.BodyLimitMiddleware",
     "project.middleware.signing.ResponseSigningMiddleware",
     "project.middleware.forward_auth.ForwardAuthMiddleware",
@@ -366,11 +367,11 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DATAFOLD_DEVELOPMENT else "https"
-# Per address, and for one operator from all addresses together. allauth abbreviates: 30/m for 30/minute.
+# Per address; for one operator from all together: accounts.authentication.guesses. allauth abbreviates: 30/m.
 _LOGIN_COUNT, _, _LOGIN_PERIOD = DATAFOLD_LOGIN_RATE.partition("/")
 ACCOUNT_RATE_LIMITS = {
     "login": f"{_LOGIN_COUNT}/{_LOGIN_PERIOD.strip()[:1]}/ip" if DATAFOLD_LOGIN_RATE else "",
-    "login_failed": "10/m/ip,100/h/key",
+    "login_failed": "10/m/ip",
 }
 MFA_ADAPTER = "accounts.authentication.adapters.SecondFactorAdapter"
 MFA_FORMS = {
