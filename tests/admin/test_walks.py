@@ -68,9 +68,9 @@ def world(datafold_server: DataFoldServer) -> Iterator[World]:
     caller.close()
 
 
-def sit_down(browser: Browser, world: World, name: str) -> Page:
+def sit_down(browser: Browser, world: World, name: str, *, width: int = 1280) -> Page:
     """That operator's own browser, signed in."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark")
     cookie = {"name": "sessionid", "value": world.sessions[name], "url": world.server.base_url}
     context.add_cookies([cookie])  # type: ignore[list-item]
     return context.new_page()
@@ -157,7 +157,8 @@ def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World
 
 
 def test_two_operators_an_invitation_and_a_rotation_rolled_back(browser: Browser, world: World) -> None:
-    ada, milo = sit_down(browser, world, "walk-ada"), sit_down(browser, world, "walk-milo")
+    """The second pair of eyes is on a phone."""
+    ada, milo = sit_down(browser, world, "walk-ada"), sit_down(browser, world, "walk-milo", width=400)
     open_key(ada, world, "walk-pair")
     ada.get_by_role("link", name="Approve…").click()
     assert "becomes active when another operator agrees" in text_of(ada)
@@ -171,6 +172,7 @@ def test_two_operators_an_invitation_and_a_rotation_rolled_back(browser: Browser
     milo.get_by_role("link", name="Approve…").click()
     assert "becomes active at once" in text_of(milo)
     assert "walk-ada" in text_of(milo)
+    assert milo.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     milo.get_by_role("button", name="Approve", exact=True).click()
     milo.get_by_text("1 key approved").wait_for()
     milo.context.close()
