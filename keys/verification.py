@@ -92,7 +92,7 @@ def verify_message(
     keyid = signature.keyid or ""
     wrong_signatures().check(address, keyid, now)
     timer.lap("parse")
-    client = find_client(signature, address=address, now=now)
+    client = find_client(signature, message, address=address, now=now)
     timer.lap("lookup")
     claim = _Claim(message, signature, address, now, body_known, timer)
     try:
@@ -111,10 +111,13 @@ def verify_message(
     return VerifiedSignature(holds.client, holds.key, signature, holds.base, message, holds.policy, spent)
 
 
-def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> ClientRecord:
+def find_client(
+    signature: UnverifiedSignature, message: Request, *, address: str, now: float
+) -> ClientRecord:
     """The client that the signature's keyid names; not yet proven to be the caller.
 
     Raises:
+        SignatureError: whoever it is, no profile would take this signature.
         ClientNotFound
         RateLimited: the address named too many that do not exist.
     """
@@ -123,6 +126,7 @@ def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> 
     count_lookup("directory", client is not None)
     if client is None:
         if not directory().has_met(keyid):
+            _refuse_under_every_profile(signature, message, now)
             unknown_keyids().check(address, now)
         client = directory().reload(keyid) if keyid else None
     if client is None:
@@ -130,6 +134,26 @@ def find_client(signature: UnverifiedSignature, *, address: str, now: float) -> 
         current_context().log_fields["claimed_client_id"] = keyid[:64]
         raise _client_not_found(keyid)
     return client
+
+
+def _refuse_under_every_profile(signature: UnverifiedSignature, message: Request, now: float) -> None:
+    """Raise what the standard profile objects to, if all profiles do: that needs no look at the database."""
+    refusal = _objection(signature, message, PROFILES["standard"], now)
+    if refusal is None or not all(_objection(signature, message, each, now) for each in PROFILES.values()):
+        return
+    current_context().log_fields["claimed_client_id"] = (signature.keyid or "")[:64]
+    raise refusal
+
+
+def _objection(
+    signature: UnverifiedSignature, message: Request, policy: Policy, now: float
+) -> SignatureError | None:
+    try:
+        check_parameters(signature, policy, now, message.method)
+        check_coverage(signature, message, policy)
+    except SignatureError as refusal:
+        return refusal
+    return None
 
 
 class _Claim(NamedTuple):
