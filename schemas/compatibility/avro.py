@@ -22,6 +22,8 @@ PROMOTIONS: Final = {
     "bytes": ("string",),
 }
 
+BRANCHES_PER_STEP: Final = 20
+
 AvroTrail = tuple[tuple[AvroType, str | int], ...]
 """How to get to a value: each type on the way with the field or branch taken (or "" for an item)."""
 
@@ -50,8 +52,9 @@ def avro_findings(writer: AvroType, reader: AvroType, budget: Budget) -> list[Av
 class _Resolution:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self._seen: dict[tuple[int, int], bool] = {}
+        self._seen: dict[tuple[int, int], None] = {}
         self._broken: set[tuple[int, int]] = set()
+        self._branches: dict[int, dict[tuple[str, str], list[int]]] = {}
 
     def pair(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         """The findings of one pair; a pair met again adds none, it has told its own already."""
@@ -59,7 +62,7 @@ class _Resolution:
         key = (id(writer), id(reader))
         if key in self._seen:
             return
-        self._seen[key] = True
+        self._seen[key] = None
         yield from self._compared(writer, reader, trail)
 
     def resolves(self, writer: AvroType, reader: AvroType) -> bool:
@@ -70,16 +73,15 @@ class _Resolution:
         key = (id(writer), id(reader))
         if key in self._broken:
             return False
-        probe = _Resolution(self.budget)
-        probe._seen, probe._broken = dict(self._seen), self._broken
-        if next(probe.pair_again(writer, reader), None) is None:
-            return True
-        self._broken.add(key)
-        return False
-
-    def pair_again(self, writer: AvroType, reader: AvroType) -> Iterator[AvroFinding]:
-        self._seen.pop((id(writer), id(reader)), None)
-        return self.pair(writer, reader, ())
+        self.budget.spend()
+        seen = len(self._seen)
+        self._seen.setdefault(key)
+        held = next(self._compared(writer, reader, ()), None) is None
+        while len(self._seen) > seen:
+            self._seen.popitem()
+        if not held:
+            self._broken.add(key)
+        return held
 
     def _compared(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         if writer.kind == "union":
@@ -109,7 +111,8 @@ class _Resolution:
 
     def _into_union(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         """Readers take the first branch that matches by kind and name; some prefer one of the same full name."""
-        close = [branch for branch in reader.branches if _alike(writer, branch)]
+        close = self._branches_for(reader, writer.kind, writer)
+        self.budget.spend(len(close) // BRANCHES_PER_STEP)
         if writer.name and close:
             taken = [close[0], *(branch for branch in close[1:] if branch.name == writer.name)]
             failing = [branch for branch in taken if not self.resolves(writer, branch)]
@@ -117,7 +120,9 @@ class _Resolution:
                 return
             yield from self.pair(writer, failing[0], trail)
             return
-        if any(self.resolves(writer, branch) for branch in reader.branches):
+        promotions = PROMOTIONS.get(writer.kind, ())
+        promoted = [branch for kind in promotions for branch in self._branches_for(reader, kind, writer)]
+        if any(self.resolves(writer, branch) for branch in (*close, *promoted)):
             return
         if close:
             yield from self.pair(writer, close[0], trail)
@@ -126,6 +131,14 @@ class _Resolution:
         message = f"The {{writer}} version writes {writer.title}, "
         message += f"which the {{reader}} version's union of {titles} cannot read."
         yield _finding("MISSING_UNION_BRANCH", message, writer, reader, trail)
+
+    def _branches_for(self, union: AvroType, kind: str, writer: AvroType) -> list[AvroType]:
+        """The branches of `kind`, in their order; those of the writer's name if it has one."""
+        known = self._branches.get(id(union))
+        if known is None:
+            known = self._branches[id(union)] = _by_kind_and_name(union)
+        keys = ((kind, writer.short_name), (kind, f"={writer.name}")) if writer.name else ((kind, ""),)
+        return [union.branches[index] for index in sorted({i for key in keys for i in known.get(key, ())})]
 
     def _records(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
         written = {entry.name: entry for entry in writer.fields}
@@ -170,8 +183,13 @@ def _names_match(writer: AvroType, reader: AvroType) -> bool:
     return writer.name in reader.aliases
 
 
-def _alike(writer: AvroType, reader: AvroType) -> bool:
-    return writer.kind == reader.kind and (not writer.name or _names_match(writer, reader))
+def _by_kind_and_name(union: AvroType) -> dict[tuple[str, str], list[int]]:
+    """Where in a union each kind and name is read: names without their namespace, aliases in full behind "="."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, branch in enumerate(union.branches):
+        for name in {branch.short_name, *(f"={alias}" for alias in branch.aliases)}:
+            found.setdefault((branch.kind, name), []).append(index)
+    return found
 
 
 def _enums(writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:

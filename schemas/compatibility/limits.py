@@ -13,6 +13,9 @@ MAX_AVRO_STEPS: Final = 100_000
 MAX_SAMPLES: Final = 4_000
 """Subschemas for which values are made up in one direction of a check."""
 
+MAX_NATIVE_WORK: Final = 200_000_000
+"""Steps of 10 ns that validators may take in one direction of a check, for the proof and again for counterexamples."""
+
 MAX_NESTING: Final = 60
 """Subschemas compared inside one another."""
 
@@ -38,14 +41,14 @@ MAX_FALLBACK_NODES: Final = 400
 class Budget:
     """Counts the steps of one check."""
 
-    def __init__(self, steps: int = MAX_STEPS) -> None:
+    def __init__(self, steps: float = MAX_STEPS) -> None:
         self._left = steps
 
-    def spend(self, steps: int = 1) -> None:
-        """Raises `CompatibilityLimit` when the check has cost enough."""
-        self._left -= steps
-        if self._left < 0:
+    def spend(self, steps: float = 1) -> None:
+        """Raises `CompatibilityLimit` when the check would cost too much."""
+        if steps > self._left:
             raise CompatibilityLimit(
                 "The two schemas are too entangled to be compared in bounded time. "
                 "Use fewer alternatives (anyOf, oneOf, if) or smaller schemas."
             )
+        self._left -= steps

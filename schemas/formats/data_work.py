@@ -73,13 +73,22 @@ class Steps(Generic[Node]):
     """The steps that one value can take, by the depth of the document; counted as far as they are asked for."""
 
     def __init__(
-        self, root: Node, key: Callable[[Node], Hashable], parts: Callable[[Node], Parts[Node]]
+        self,
+        root: Node,
+        key: Callable[[Node], Hashable],
+        parts: Callable[[Node], Parts[Node]],
+        *,
+        of_all: bool = False,
     ) -> None:
-        """`parts` takes a node of the schema apart; nodes with the same `key` are one."""
+        """`parts` takes a node of the schema apart; nodes with the same `key` are one.
+
+        What every node takes is kept if it is `of_all`, else what the root takes.
+        """
         self._root = key(root)
         self._order, self._taken_apart = _in_order(root, key, parts)
         self._above: dict[Hashable, float] = {}
         self._levels: list[float] = []
+        self._nodes: list[dict[Hashable, float]] | None = [] if of_all else None
         self._settled = False
         self._given_up = False
         self._lock = threading.Lock()
@@ -92,6 +101,13 @@ class Steps(Generic[Node]):
         if depth < len(self._levels):
             return self._levels[depth]
         return self._levels[-1] if self._settled else inf
+
+    def of_node(self, key: Hashable, depth: int) -> float:
+        """The same for the node with that key, where they are kept `of_all`; for an unknown one as for the root."""
+        steps = self.at(depth)
+        if self._nodes is None or (depth >= len(self._nodes) and not self._settled):
+            return steps
+        return self._nodes[min(depth, len(self._nodes) - 1)].get(key, steps)
 
     def quick_length(self) -> int:
         """Up to this many characters no document takes too long, whatever is in it."""
@@ -113,6 +129,8 @@ class Steps(Generic[Node]):
             below = max((sum(above.get(entry, 1) for entry in group) for group in apart.below), default=0)
             steps[node] = apart.own + here + (below if self._levels else 0)
         self._levels.append(steps[self._root])
+        if self._nodes is not None:
+            self._nodes.append(steps)
         self._settled = steps == above
         self._given_up = steps[self._root] > MAX_STEPS or len(self._levels) * len(self._order) > MAX_COUNTED
         self._above = steps

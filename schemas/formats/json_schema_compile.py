@@ -9,8 +9,9 @@ from schemas.formats.json_schema_walk import DRAFT_7, dialect_of
 from schemas.formats.limits import MAX_UNFOLDED
 from schemas.formats.patterns import PATTERN_OPTIONS
 from schemas.formats.problems import FormatError
+from schemas.formats.references import SCHEME
 
-__all__ = ["Resources", "compiled_json_schema"]
+__all__ = ["Resources", "compiled_json_schema", "registry_of"]
 
 
 def compiled_json_schema(content: Any, resources: Resources | None = None) -> jsonschema_rs.Validator:
@@ -23,7 +24,7 @@ def compiled_json_schema(content: Any, resources: Resources | None = None) -> js
         message = f"References unfold to more than {MAX_UNFOLDED} checks of a single value."
         raise FormatError("SCHEMA_TOO_COMPLEX", message)
     try:
-        registry = _registry(resources) if resources else None
+        registry = registry_of(resources) if resources else None
         compile_schema = _compiler(content)
         compiled: jsonschema_rs.Validator = compile_schema(
             content, validate_formats=True, pattern_options=PATTERN_OPTIONS, offline=True, registry=registry
@@ -44,7 +45,16 @@ def _compiler(content: Any) -> Any:
     )
 
 
-def _registry(resources: Resources) -> jsonschema_rs.Registry:
+def registry_of(resources: Resources, *more: tuple[str, Any]) -> jsonschema_rs.Registry:
+    """The registered schemas by what `datafold:NAME/VERSION` references name, and `more` by their address.
+
+    Each says in it which dialect it is read in: referred to from another dialect it means the same as by itself.
+    """
+    registered = ((f"{SCHEME}{name}/{version}", content) for (name, version), content in resources.items())
     return jsonschema_rs.Registry(
-        [(f"datafold:{name}/{version}", content) for (name, version), content in resources.items()]
+        [(address, _declaring(content)) for address, content in (*registered, *more)]
     )
+
+
+def _declaring(content: Any) -> Any:
+    return {**content, "$schema": dialect_of(content)} if isinstance(content, dict) else content

@@ -47,16 +47,19 @@ def in_place_size(content: Any, *, resources: Resources | None = None, loops: bo
 
 
 def json_schema_steps(
-    content: Any, resources: Resources | None = None, *, explained: bool
+    content: Any, resources: Resources | None = None, *, explained: bool, of_all: bool = False
 ) -> Steps[tuple[Any, Any]]:
-    """The steps for one value against `content`, or the problems that it may have if it is `explained`."""
+    """The steps for one value against `content`, or the problems that it may have if it is `explained`.
+
+    Those against every subschema, known by its `id`, if they are `of_all`.
+    """
     sizing = Sizing(resources or {}, loops=True)
 
     def parts(node: tuple[Any, Any]) -> Parts[tuple[Any, Any]]:
         own = (own_problems if explained else own_steps)(node[1])
         return Parts(own, *sizing.parts(node, exclusive=not explained))
 
-    return Steps((content, content), lambda node: id(node[1]), parts)
+    return Steps((content, content), lambda node: id(node[1]), parts, of_all=of_all)
 
 
 def own_steps(schema: Any) -> float:

@@ -9,7 +9,7 @@ from schemas.compatibility.json_schema.document import Document
 from schemas.compatibility.json_schema.fallback import surely_contains
 from schemas.compatibility.json_schema.prover import Finding, Place, Prover
 from schemas.compatibility.json_schema.witness import Shown, WitnessSearch
-from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_SAMPLES, MAX_WITNESSED, Budget
+from schemas.compatibility.limits import MAX_DIFFERENCES, MAX_NATIVE_WORK, MAX_SAMPLES, MAX_WITNESSED, Budget
 from schemas.compatibility.report import CompatibilityError, CompatibilityLimit, Counterexample, Policy
 from schemas.formats.json_schema_compile import Resources
 from schemas.formats.problems import FormatError
@@ -38,15 +38,17 @@ def compare_json_schemas(
     schema cannot be compiled.
     """
     budget, search_budget = Budget(), Budget(MAX_SAMPLES)
-    documents = Document(writer, writer_resources), Document(reader, reader_resources)
-    search = WitnessSearch(
-        _compiled(writer, writer_resources), _compiled(reader, reader_resources), search_budget
-    )
-    prover = Prover(*documents, policy=policy, budget=budget)
+    work, search_work = Budget(MAX_NATIVE_WORK), Budget(MAX_NATIVE_WORK)
+    documents = Document(writer, writer_resources, work=work), Document(reader, reader_resources, work=work)
+    validators = _compiled(documents[0]), _compiled(documents[1])
+    search = WitnessSearch(*validators, search_budget, search_work)
+    prover = Prover(policy=policy, budget=budget)
     roots = [Conjunction.of(document.atom(document.root, "")) for document in documents]
     place = Place(roots[0], roots[1])
     try:
         found = list(islice(prover.findings(place), 4 * MAX_DIFFERENCES))
+        for document in documents:
+            document.native.work = search_work
         outcomes = _witnessed(_distinct(found), search)
         breaking = [outcome for outcome in outcomes if outcome.finding.breaking]
         if not any(finding.breaking for finding in found):
@@ -62,9 +64,9 @@ def compare_json_schemas(
     return False, outcomes or [Outcome(_unexplained(place), None)]
 
 
-def _compiled(content: Any, resources: Resources | None) -> JsonSchemaValidator:
+def _compiled(document: Document) -> JsonSchemaValidator:
     try:
-        return JsonSchemaValidator(content, resources)
+        return JsonSchemaValidator(document.root, document.resources, steps=lambda: document.native.steps)
     except FormatError as error:
         raise CompatibilityError(error.message, code=error.code) from error
 

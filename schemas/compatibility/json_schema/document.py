@@ -5,13 +5,16 @@ drafts spell otherwise is translated when it is first looked at, and annotations
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import count
 from typing import Any, Final
+from urllib.parse import unquote
 
 import jsonschema_rs
 
+from schemas.compatibility.json_schema.native import Native
+from schemas.compatibility.limits import MAX_NATIVE_WORK, Budget
 from schemas.formats.json_schema_compile import Resources
 from schemas.formats.json_schema_walk import (
     DRAFT_2020_12,
@@ -22,12 +25,13 @@ from schemas.formats.json_schema_walk import (
 )
 from schemas.formats.patterns import PATTERN_OPTIONS
 from schemas.formats.problems import step
-from schemas.formats.references import SCHEME, parse_reference
+from schemas.formats.references import parse_reference
 
 DRAFT_4: Final = "http://json-schema.org/draft-04/schema"
 DRAFT_2019_09: Final = "https://json-schema.org/draft/2019-09/schema"
 ANNOTATED_CONTENT: Final = (DRAFT_2020_12, DRAFT_2019_09)
 
+DYNAMIC: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 ASSERTIONS: Final = frozenset(
     {
         "type",
@@ -102,14 +106,27 @@ _SERIALS: Final = count()
 
 
 class Document:
-    """One schema document; `resources` are the registered schemas it refers to."""
+    """One schema document; `resources` are the registered schemas it refers to.
 
-    def __init__(self, root: Any, resources: Resources | None = None) -> None:
+    These are documents too, with what the `outermost` one shares with them.
+    """
+
+    def __init__(
+        self,
+        root: Any,
+        resources: Resources | None = None,
+        *,
+        work: Budget | None = None,
+        outermost: "Document | None" = None,
+    ) -> None:
         self.root = root
         self.dialect = dialect_of(root)
         self.resources = resources or {}
         self.atoms: dict[int, Atom] = {}
-        self._others: dict[tuple[str, str], Document] = {}
+        self.outermost = outermost or self
+        self.others: dict[tuple[str, str], Document] = {}
+        if outermost is None:
+            self.native = Native(root, self.resources, work or Budget(MAX_NATIVE_WORK))
 
     @cached_property
     def _anchors(self) -> dict[str, Any]:
@@ -123,16 +140,26 @@ class Document:
             for pointer, schema in every_subschema(self.root)
         )
 
+    @property
+    def means_one_thing(self) -> bool:
+        """What a subschema says does not depend on the documents that led to it.
+
+        A `$dynamicRef` of a registered schema leads to what the document around names so.
+        """
+        return self.outermost is self or not self.outermost.resources_are_dynamic
+
     @cached_property
-    def registry(self) -> jsonschema_rs.Registry:
-        root = self.root
-        if isinstance(root, dict):
-            root = {key: value for key, value in root.items() if key not in ("$id", "id")}
-            root["$schema"] = self.dialect
-        others = [
-            (f"{SCHEME}{name}/{version}", content) for (name, version), content in self.resources.items()
-        ]
-        return jsonschema_rs.Registry([("schema:root", root), *others])
+    def resources_are_dynamic(self) -> bool:
+        return any(
+            not DYNAMIC.isdisjoint(schema)
+            for root in self.resources.values()
+            for _, schema in every_subschema(root)
+            if isinstance(schema, dict)
+        )
+
+    def admits(self, schema: dict[str, Any], value: Any) -> bool | None:
+        """As `Atom.admits`, for a subschema of this document."""
+        return self.outermost.native.admits(schema, value) if self.means_one_thing else None
 
     def atom(self, schema: Any, pointer: str) -> "Atom":
         known = self.atoms.get(id(schema)) if isinstance(schema, dict) else None
@@ -153,15 +180,18 @@ class Document:
             target = resolve_local(self.root, reference, self._anchors)
         except (LookupError, ValueError):
             return None
-        return self.atom(target, reference[1:]) if isinstance(target, dict | bool) else None
+        pointer = unquote(reference[1:])
+        if pointer and not pointer.startswith("/"):
+            pointer = next((at for at, schema in every_subschema(self.root) if schema is target), pointer)
+        return self.atom(target, pointer) if isinstance(target, dict | bool) else None
 
     def _resolve_elsewhere(self, named: tuple[str, str], reference: str) -> "Atom | None":
         if named not in self.resources:
             return None
-        if named not in self._others:
-            self._others[named] = Document(self.resources[named], self.resources)
-        fragment = reference.partition("#")[2]
-        return self._others[named].resolve(f"#{fragment}")
+        others = self.outermost.others
+        if named not in others:
+            others[named] = Document(self.resources[named], self.resources, outermost=self.outermost)
+        return others[named].resolve(f"#{reference.partition('#')[2]}")
 
 
 class Atom:
@@ -183,39 +213,47 @@ class Atom:
             return {"never": True}
         return _Reading(self).keywords()
 
-    @property
+    @cached_property
     def reference(self) -> "Atom | None":
         keywords = self.keywords
         return self.document.resolve(keywords["$ref"]) if self.document and "$ref" in keywords else None
 
     @cached_property
     def _compiled(self) -> jsonschema_rs.Validator:
-        if self.document is None:
-            return jsonschema_rs.Draft202012Validator(
-                self.schema, pattern_options=PATTERN_OPTIONS, offline=True
-            )
-        dialect = self.document.dialect
-        return jsonschema_rs.validator_for(
-            {"$schema": dialect, "$ref": f"schema:root#{_escaped(self.pointer)}"},
-            registry=self.document.registry,
-            validate_formats=True,
-            pattern_options=PATTERN_OPTIONS,
-            offline=True,
-        )
+        return jsonschema_rs.Draft202012Validator(self.schema, pattern_options=PATTERN_OPTIONS, offline=True)
 
     def admits(self, value: Any) -> bool | None:
-        """Whether the subschema admits `value`, by its own dialect; None where it cannot be told."""
+        """Whether the subschema admits `value`, by its own dialect; None where it cannot be told.
+
+        Raises `CompatibilityLimit` if that would take too long.
+        """
         if isinstance(self.schema, bool):
             return self.schema
+        if self.document is not None:
+            return self.document.admits(self.schema, value)
         try:
             return bool(self._compiled.is_valid(value))
-        except (ValueError, jsonschema_rs.ReferencingError):
+        except ValueError:
             return None
 
     @cached_property
     def text(self) -> str:
         """The subschema in a form to compare."""
         return json.dumps(self.schema, sort_keys=True)
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """Every `$ref` in the subschema and below it."""
+        found = (schema.get("$ref") for _, schema in self._every_subschema())
+        return tuple({reference: None for reference in found if isinstance(reference, str)})
+
+    @cached_property
+    def is_dynamic(self) -> bool:
+        """Something in it depends on the documents that led to it."""
+        return any(not DYNAMIC.isdisjoint(schema) for _, schema in self._every_subschema())
+
+    def _every_subschema(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        return (entry for entry in every_subschema(self.schema) if isinstance(entry[1], dict))
 
     def asserts_content(self) -> bool:
         return self.document is not None and self.document.dialect not in ANNOTATED_CONTENT
@@ -230,10 +268,6 @@ def synthetic(schema: Mapping[str, Any]) -> Atom:
 def having(name: str) -> Atom:
     """Objects that have the property `name`."""
     return synthetic({"type": "object", "required": [name]})
-
-
-def _escaped(pointer: str) -> str:
-    return pointer.replace("%", "%25").replace('"', "%22").replace(" ", "%20").replace("^", "%5E")
 
 
 class _Reading:

@@ -9,17 +9,15 @@ values; the writer is kept together, since all of its assertions help. Where alt
 writer matter they are taken one by one.
 """
 
-import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from schemas.compatibility.json_schema import rules
 from schemas.compatibility.json_schema.atoms import NUMERIC
 from schemas.compatibility.json_schema.conjunction import Conjunction
-from schemas.compatibility.json_schema.document import Atom, Document
+from schemas.compatibility.json_schema.document import Atom
 from schemas.compatibility.limits import MAX_NESTING, Budget
 from schemas.compatibility.report import CompatibilityLimit, Policy
 
@@ -29,7 +27,7 @@ Trail = tuple[tuple[Conjunction, Step], ...]
 MAX_SPLITS: Final = 4
 MAX_EMPTY_SPLITS: Final = 2
 NO_ASSUMPTION: Final = 1_000_000
-REFERENCE: Final = re.compile(r'"\$(?:ref|dynamicRef|recursiveRef)": "((?:[^"\\]|\\.)*)"')
+SAME_PER_STEP: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +100,18 @@ class Place:
 class Prover:
     """Compares one writer with one reader."""
 
-    def __init__(self, writer: Document, reader: Document, *, policy: Policy, budget: Budget) -> None:
-        self.writer_document = writer
-        self.reader_document = reader
+    def __init__(self, *, policy: Policy, budget: Budget) -> None:
         self.policy = policy
         self.budget = budget
         self._proven: set[object] = set()
         self._failed: set[object] = set()
-        self._reported: set[object] = set()
+        self._reported: dict[object, None] = {}
         self._active: dict[object, tuple[int, int]] = {}
         self._lowest_assumption = NO_ASSUMPTION
         self._quiet = 0
         self._exactly = 0
         self._empty: dict[object, bool] = {}
+        self._same: set[tuple[int, int]] = set()
 
     def findings(self, place: Place) -> Generator[Finding, None, None]:
         """Where the writer's values at `place` may be refused by the reader."""
@@ -142,7 +139,7 @@ class Prover:
             if not failed and self._lowest_assumption >= order:
                 self._proven.add(key)
             if failed and not self._quiet:
-                self._reported.add(key)
+                self._reported[key] = None
         finally:
             del self._active[key]
             inner = self._lowest_assumption if self._lowest_assumption < order else NO_ASSUMPTION
@@ -173,19 +170,39 @@ class Prover:
 
     def _weighed(self, place: Place) -> Iterator[Finding]:
         """The findings that remain when the writer is looked at more closely."""
-        direct = self._of_parts(place)
-        notes: list[Finding] = []
-        first = None
-        for finding in direct:
-            if finding.breaking:
-                first = finding
-                break
-            notes.append(finding)
-        if first is None or self.is_empty(place.writer, place.trail):
-            yield from notes
-            return
-        found = [first] if self._quiet else [*notes, first, *direct]
-        yield from self._of_alternatives(place, found) if self._splits(place.writer, place.splits) else found
+        reported = len(self._reported)
+        found = self._direct(place)
+        if not any(finding.breaking for finding in found):
+            yield from found
+        elif self.is_empty(place.writer, place.trail):
+            self._forget(reported)
+            yield from (finding for finding in found if not finding.breaking)
+        elif self._splits(place.writer, place.splits) and place.writer.open_alternatives:
+            self._forget(reported)
+            yield from self._of_alternatives(place)
+        else:
+            yield from found
+
+    def _direct(self, place: Place) -> list[Finding]:
+        """What the parts of the reader find; where one is enough, up to the first that breaks.
+
+        All of it before anything else is asked about the place: a comparison that is still under way counts
+        as an assumption, and one that has failed must not.
+        """
+        with closing(self._of_parts(place)) as findings:
+            if not self._quiet:
+                return list(findings)
+            found: list[Finding] = []
+            for finding in findings:
+                found.append(finding)
+                if finding.breaking:
+                    break
+            return found
+
+    def _forget(self, reported: int) -> None:
+        """Only the first so many comparisons count as reported; what was told since then is not used."""
+        while len(self._reported) > reported:
+            self._reported.popitem()
 
     def _splits(self, writer: Conjunction, splits: int) -> bool:
         """Whether the writer has alternatives that may still be taken one by one."""
@@ -194,18 +211,14 @@ class Prover:
         self.budget.spend(sum(map(len, writer.alternatives)) // 8)
         return True
 
-    def _of_alternatives(self, place: Place, direct: list[Finding]) -> list[Finding]:
-        """The findings of the writer's alternatives, one by one, where that leaves fewer."""
-        for branches in place.writer.open_alternatives:
-            found: list[Finding] = []
-            for branch in branches:
-                narrowed = Place(place.writer.both(branch), place.reader, place.trail, place.splits + 1)
-                if not self.is_empty(narrowed.writer, place.trail):
-                    found.extend(self.findings(narrowed))
-            return found
-        return direct
+    def _of_alternatives(self, place: Place) -> Iterator[Finding]:
+        """The findings of the writer's first alternatives, one by one."""
+        for branch in place.writer.open_alternatives[0]:
+            narrowed = Place(place.writer.both(branch), place.reader, place.trail, place.splits + 1)
+            if not self.is_empty(narrowed.writer, place.trail):
+                yield from list(self.findings(narrowed))
 
-    def _of_parts(self, place: Place) -> Iterator[Finding]:
+    def _of_parts(self, place: Place) -> Generator[Finding, None, None]:
         if place.writer.never:
             return
         for part in place.reader.parts:
@@ -219,39 +232,37 @@ class Prover:
         return any(self.same(own, part) for own in writer.by_text.get(part.text, ()))
 
     def same(self, own: Atom, other: Atom) -> bool:
-        """Whether two subschemas say the same, word for word, references included."""
-        if own is other:
-            return True
-        if own.text != other.text or _dialect(own) != _dialect(other):
-            return False
-        return own.document is other.document or "$" not in own.text or self._references_agree
-
-    @cached_property
-    def _references_agree(self) -> bool:
-        """Every reference that both documents use names the same in both."""
-        documents = (self.writer_document, self.reader_document)
-        if not all(document.scopes_are_plain for document in documents):
-            return False
-        ours, theirs = (set(REFERENCE.findall(atom.text)) for atom in self._roots)
-        for name in ours & theirs:
-            one, other = (document.resolve(name) for document in documents)
-            if one is None or other is None or one.text != other.text:
+        """Whether two subschemas say the same, word for word, and so does all that they refer to."""
+        met: set[tuple[int, int]] = set()
+        pending = [(own, other)]
+        while pending:
+            one, two = pending.pop()
+            key = (one.serial, two.serial)
+            if key in met or key in self._same:
+                continue
+            met.add(key)
+            self.budget.spend(len(met) // SAME_PER_STEP)
+            led_to = _led_to(one, two)
+            if led_to is None:
                 return False
+            pending += led_to
+        self._same |= met
         return True
-
-    @property
-    def _roots(self) -> list[Atom]:
-        return [document.atom(document.root, "") for document in (self.writer_document, self.reader_document)]
 
     # emptiness
 
     def is_empty(self, writer: Conjunction, trail: Trail = (), depth: int = 0) -> bool:
         """Whether it is proven that no value is admitted by all of `writer`."""
         key = (writer.key, depth, self._exactly > 0)
-        if key not in self._empty:
-            self.budget.spend(1 + len(writer.parts) // 4)
-            self._empty[key] = self._is_empty(writer, trail, depth)
-        return self._empty[key]
+        if key in self._empty:
+            return self._empty[key]
+        self.budget.spend(1 + len(writer.parts) // 4)
+        outer, self._lowest_assumption = self._lowest_assumption, NO_ASSUMPTION
+        empty = self._is_empty(writer, trail, depth)
+        if self._lowest_assumption == NO_ASSUMPTION:
+            self._empty[key] = empty  # what holds under an assumption holds only as long as that is made
+        self._lowest_assumption = min(outer, self._lowest_assumption)
+        return empty
 
     def _is_empty(self, writer: Conjunction, trail: Trail, depth: int) -> bool:
         if writer.never or not writer.types:
@@ -322,6 +333,28 @@ def _without_not(writer: Conjunction, denied: Atom) -> list[Atom]:
 
 def _wraps(part: Atom, denied: Atom) -> bool:
     return any(entry.keywords.get("not") is denied for entry in part.keywords.get("allOf", ()))
+
+
+def _led_to(one: Atom, two: Atom) -> list[tuple[Atom, Atom]] | None:
+    """What must be the same for two subschemas to be it; None if they are not."""
+    if one is two or one.document is two.document:
+        if one.text != two.text:
+            return None
+        if one.document is None or one.document.means_one_thing:
+            return []
+    if one.text != two.text or _dialect(one) != _dialect(two):
+        return None
+    if "$" not in one.text:
+        return []
+    if one.is_dynamic:
+        return None
+    pairs: list[tuple[Atom, Atom]] = []
+    for name in one.references:
+        first, second = (atom.document.resolve(name) if atom.document else None for atom in (one, two))
+        if first is None or second is None:
+            return None
+        pairs.append((first, second))
+    return pairs
 
 
 def _dialect(atom: Atom) -> str | None:

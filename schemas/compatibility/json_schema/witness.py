@@ -64,9 +64,13 @@ def is_about(error: jsonschema_rs.ValidationError, finding: Finding) -> bool:
 class WitnessSearch:
     """Searches documents that one validator admits and the other refuses."""
 
-    def __init__(self, writer: JsonSchemaValidator, reader: JsonSchemaValidator, budget: Budget) -> None:
+    def __init__(
+        self, writer: JsonSchemaValidator, reader: JsonSchemaValidator, budget: Budget, work: Budget
+    ) -> None:
+        """`budget` is for making values up, `work` for the steps of 10 ns that the validators take."""
         self.writer = writer
         self.reader = reader
+        self.work = work
         self.sampler = Sampler(budget)
         self._bases: dict[object, dict[str, Any] | None] = {}
 
@@ -110,7 +114,8 @@ class WitnessSearch:
         return None
 
     def checked(self, document: Any) -> Counterexample | None:
-        """`document` as a counterexample, if it is one."""
+        """`document` as a counterexample, if it is one. Raises `CompatibilityLimit`."""
+        self.work.spend(self.writer.work(document) + self.reader.work(document))
         if not self.writer.is_valid(document) or self.reader.is_valid(document):
             return None
         problems = self.reader.problems(document)
