@@ -79,7 +79,9 @@ def verify_log(
         progress: called with the number of events so far, after each group.
     """
     report = Report()
-    kept_by_number = {document.get("number"): document for document in kept}
+    kept_by_number: dict[Any, list[Mapping[str, Any]]] = {}
+    for document in kept:
+        kept_by_number.setdefault(document.get("number"), []).append(document)
     keys = _Keys(vouched_for)
     last: AuditCheckpoint | None = None
     for group in _groups():
@@ -87,14 +89,14 @@ def verify_log(
         for checkpoint in group:
             _check_link(checkpoint, last, report)
             _check_signature(checkpoint, keys, report)
-            if document := kept_by_number.pop(checkpoint.number, None):
+            for document in kept_by_number.pop(checkpoint.number, []):
                 _check_kept(document, checkpoint, report)
             report.checkpoints += 1
             last = checkpoint
         _check_events(group, before, report)
         progress(report.events)
-    for document in kept_by_number.values():
-        _report_cut(document, last, report)
+    for documents in kept_by_number.values():
+        _report_cut(documents[0], last, report)
     _check_unsealed(last, report)
     return report
 

@@ -47,13 +47,19 @@ def neighbours(of: str) -> set[str]:
     return {skeleton for skeleton in found if len(skeleton) > 2} - {of}
 
 
-def candidates(skeletons: Iterable[str], *, limit: int) -> set[str]:
-    """The skeletons themselves and, as far as `limit` goes, their neighbours."""
-    given = {one for one in skeletons if one}
-    found = set(given)
-    for one in sorted(given):
+def candidates(skeletons: Iterable[str], *, limit: int) -> tuple[dict[str, set[str]], set[str]]:
+    """What to look for instead of each skeleton: itself and its neighbours; and those with no room for neighbours.
+
+    At most about `limit` in all. The short ones come first: they have few neighbours, and whoever registers long
+    names must not use up what the others need.
+    """
+    found: dict[str, set[str]] = {}
+    left_out: set[str] = set()
+    room = limit
+    for one in sorted({one for one in skeletons if one}, key=lambda one: (len(one), one)):
         more = neighbours(one)
-        if len(found) + len(more) > limit:
-            break
-        found |= more
-    return found
+        room -= len(more)
+        if room < 0:
+            left_out.add(one)
+        found[one] = {one} if one in left_out else {one} | more
+    return found, left_out

@@ -113,6 +113,7 @@ def _register(registration: Registration, policy: str) -> Key:
         expires_at=default_expiry() if active else None,
         metadata=registration.metadata,
         registered_at=now,
+        decided_at=now if active else None,
         registered_from=current_context().address,
         registered_user_id=registration.user_id,
     )

@@ -55,6 +55,7 @@ def rotate(
 
 
 def _add_successor(old: Key, public_key: PublicKey, *, name: str | None) -> Key:
+    now = timezone.now()
     return Key.objects.create(
         client=old.client,
         name=old.name if name is None else name,
@@ -67,7 +68,8 @@ def _add_successor(old: Key, public_key: PublicKey, *, name: str | None) -> Key:
         replaces=old,
         expires_at=lifecycle.default_expiry(),
         metadata=old.metadata,
-        registered_at=timezone.now(),
+        registered_at=now,
+        decided_at=now,
         registered_from=current_context().address,
         registered_user_id=old.registered_user_id,
     )

@@ -181,7 +181,10 @@ def silent_keys(now: datetime) -> list[Key]:
     """Active keys that nobody used for a week: first those never used, then those silent longest."""
     since = now - SILENT_AFTER
     active = Key.objects.filter(status=KeyStatus.ACTIVE).select_related("client")
-    never = active.filter(last_used_at__isnull=True, decided_at__lt=since).order_by("decided_at")[:LISTED]
+    unused = active.filter(last_used_at__isnull=True)
+    # Older versions noted no time for keys that were active at once.
+    undated = unused.filter(decided_at__isnull=True, registered_at__lt=since).order_by("registered_at")
+    never = [*undated[:LISTED], *unused.filter(decided_at__lt=since).order_by("decided_at")[:LISTED]]
     long_ago = active.filter(last_used_at__lt=since).order_by("last_used_at")[:LISTED]
     return [*never, *long_ago][:LISTED]
 

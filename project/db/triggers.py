@@ -4,8 +4,7 @@ A guard in `save()` is bypassed by `queryset.update()` and by every other client
 database; a trigger is not.
 
 SQLite drops a table's triggers when a migration rebuilds the table, and refuses the rebuild of a
-table that another table's trigger reads: such a migration takes the trigger away first
-(`database_backwards` of the operation that made it) and makes it again afterwards.
+table that another table's trigger reads: `project.db.change_table` sets them aside and puts them back.
 """
 
 from __future__ import annotations

@@ -19,11 +19,16 @@ from accounts.audit import Actor, record_event
 from accounts.lookalikes import neighbours, skeleton
 from accounts.models import AuditCheckpoint, AuditEvent, User
 from accounts.sealing import seal_events
-from keys import server_keys
-from keys.models import Key, KeyUsage, Refusal, RefusalCount
+from keys import lifecycle, rotation, server_keys
+from keys.admin.evidence import evidence_of
+from keys.decisions import load
+from keys.models import Key, KeyStatus, KeyUsage, Refusal, RefusalCount
 from project.admin_base import shown
+from project.dashboard import silent_keys
 from project.export import as_plain_text
 from tests.admin.conftest import active_key, pending_key
+from tests.support.registered import public_key
+from tests.support.signing import Signer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_postgres]
 QUEUE = "admin:keys_key_queue"
@@ -86,6 +91,54 @@ def test_more_rows_take_no_more_queries(manager: Browser, url: str) -> None:
 def test_every_role_reads_the_other_lists(sit_down: Callable[..., Browser], role: str, url: str) -> None:
     browser = sit_down("pat", role)
     assert queries(browser, reverse(url)) < 20
+
+
+def test_long_names_take_no_room_of_other_keys_look_alikes(
+    manager: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keys.admin.evidence.CANDIDATES", 3000)
+    active_key("orders")
+    alike, long = pending_key("orderz"), pending_key("a" * 60)
+    page = manager.get(reverse(QUEUE))
+    found = {item.key.pk: item for item in page.context["items"]}
+    assert [str(client) for client in found[alike.pk].lookalikes] == ["orders"]
+    assert {pk for pk, item in found.items() if item.lookalikes_missed} == {long.pk}
+    assert "Not every look-alike" in page.content.decode()
+
+
+def test_a_client_with_hundreds_of_keys_hides_nobody_elses() -> None:
+    first = active_key("orders")
+    Key.objects.bulk_create(
+        Key(
+            client=first.client,
+            algorithm="ed25519",
+            public_key=b"",
+            thumbprint=f"{number:043}",
+            status=KeyStatus.RETIRED,
+            registered_at=timezone.now(),
+        )
+        for number in range(501)
+    )
+    other = active_key("billing")
+    further = rotation.rotate(other, public_key=public_key(Signer()), actor=Actor.system("tests"))
+    many, few = evidence_of(load([first.pk, further.pk]))
+    assert [key.pk for key in few.other_keys] == [other.pk]
+    assert (len(many.other_keys), many.more_keys) == (8, True)
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["now", "by an older version"])
+def test_a_key_that_was_active_at_once_and_never_used_is_silent(settings: Any, dated: bool) -> None:
+    settings.DATAFOLD_REGISTRATION_POLICY = "open"
+    key = pending_key("orders")
+    successor = rotation.rotate(key, public_key=public_key(Signer()), actor=Actor.system("tests"))
+    lifecycle.roll_back_retirement(key, actor=Actor.system("tests"))
+    if dated:
+        assert successor.decided_at is not None
+    else:
+        Key.objects.update(decided_at=None)
+    later = timezone.now() + timedelta(days=8)
+    assert {silent.pk for silent in silent_keys(later)} == {key.pk, successor.pk}
+    assert silent_keys(timezone.now()) == []
 
 
 def test_the_dashboard_shows_each_figure(manager: Browser) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import smtplib
 import threading
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from accounts.models import User
 from keys import jobs, rotation_requests
 from keys.jobs.notices import summarise_the_day, warn_of_expiry
 from keys.models import ExpiryWarning, RotationNotice
+from project.mail import send_mail
 from tests.jobs.keys import active, pending
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +92,38 @@ def test_a_mail_server_that_is_away_loses_nothing(monkeypatch: Any) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("keys.jobs.notices.send_mail", _refuse)
         assert jobs.run("warn-of-expiry") == {"contacts": 0, "operators": 0}
-    assert jobs.run("warn-of-expiry") == {"contacts": 1, "operators": 1}
+    assert warn_of_expiry(timezone.now() + timedelta(minutes=16)) == {"contacts": 1, "operators": 1}
+
+
+def test_dead_addresses_do_not_hold_up_the_others(monkeypatch: Any) -> None:
+    monkeypatch.setattr("keys.jobs.outbox.BATCH", 2)
+    for number in range(3):
+        expiring(f"a-{number}", days=5, email=f"dead-{number}@example.com")
+    now = timezone.now()
+
+    def deliver(*args: Any, to: list[str], **options: Any) -> None:
+        if to[0].startswith("dead"):
+            raise smtplib.SMTPRecipientsRefused({to[0]: (550, b"no such user")})
+        send_mail(*args, to=to, **options)
+
+    monkeypatch.setattr("keys.jobs.notices.send_mail", deliver)
+    assert warn_of_expiry(now)["contacts"] == 0
+    expiring("b-1", days=5)
+    assert warn_of_expiry(now + timedelta(minutes=1))["contacts"] == 1
+
+
+def test_a_mail_server_that_hangs_is_waited_for_once(monkeypatch: Any) -> None:
+    for number in range(3):
+        expiring(f"a-{number}", days=5)
+    tried: list[str] = []
+
+    def hang(template: str, *args: Any, **options: Any) -> None:
+        tried.append(template)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("keys.jobs.notices.send_mail", hang)
+    jobs.run("warn-of-expiry")
+    assert tried == ["expiry_contact", "expiry_operators"]
 
 
 def test_a_worker_that_died_after_its_claim_is_made_up_for() -> None:
@@ -151,8 +184,6 @@ def test_operators_are_admins_and_managers_by_default(settings: Any) -> None:
 
 
 def test_control_characters_cannot_split_a_header() -> None:
-    from project.mail import send_mail
-
     key = active("a-1")
     key.client.client_id = "evil\r\nBcc: x@example.com"
     send_mail("expiry_contact", {"key": key, "days": 1}, to=["a@example.com"], identity="x")
