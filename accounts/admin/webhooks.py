@@ -142,6 +142,11 @@ class WebhookAdmin(ConsoleAdmin):
         return [
             path("<uuid:webhook_pk>/test/", wrap(self.test_view), name="accounts_webhook_test"),
             path(
+                "<uuid:webhook_pk>/test/<uuid:delivery_id>/",
+                wrap(self.test_view),
+                name="accounts_webhook_tested",
+            ),
+            path(
                 "<uuid:webhook_pk>/<str:verb>/confirm/",
                 wrap(self.confirm_view),
                 name="accounts_webhook_confirm",
@@ -149,23 +154,31 @@ class WebhookAdmin(ConsoleAdmin):
             *super().get_urls(),
         ]
 
-    def test_view(self, request: HttpRequest, webhook_pk: Any) -> HttpResponse:
-        """POST sends a test and shows what was sent and answered."""
+    def test_view(self, request: HttpRequest, webhook_pk: Any, delivery_id: Any = None) -> HttpResponse:
+        """POST sends a test; the page shows what was sent and answered, once it is there."""
         webhook = _webhook(request, webhook_pk, "accounts.change_webhook")
-        attempt, refusal, status = None, "", 200
+        delivery, refusal, status = _test(webhook, delivery_id), "", 200
         if request.method == "POST":
             try:
-                attempt = subscriptions.send_test(webhook, actor=operator(request))
+                delivery = subscriptions.send_test(webhook, actor=operator(request))
             except DomainError as error:
-                refusal, status = error.message, 409
+                delivery, refusal, status = None, error.message, 409
+        waits = delivery is not None and delivery.shown_status == DeliveryStatus.PENDING
+        attempt = delivery.attempts.select_related("delivery").last() if delivery and not waits else None
         context = {
             **self.admin_site.each_context(request),
             "title": f"Test {webhook.shown_url}",
             "webhook": webhook,
+            "delivery": delivery,
+            "waits": waits,
             "attempt": shown_attempt(attempt) if attempt else None,
             "refusal": refusal,
         }
-        return TemplateResponse(request, "webhooks/test.html", context, status=status)
+        response = TemplateResponse(request, "webhooks/test.html", context, status=status)
+        if delivery and waits:
+            here = reverse("admin:accounts_webhook_tested", args=[webhook.pk, delivery.delivery_id])
+            response["Refresh"] = f"2; url={here}"
+        return response
 
     def confirm_view(self, request: HttpRequest, webhook_pk: Any, verb: str) -> HttpResponse:
         """Pause, resume or delete: a page that states the consequence, then a POST."""
@@ -240,7 +253,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="status", label=DELIVERY_LABELS)
     def show_status(self, delivery: WebhookDelivery) -> str:
-        return delivery.get_status_display()
+        return delivery.shown_status.label
 
     @display(description="webhook")
     def show_webhook(self, delivery: WebhookDelivery) -> str:
@@ -353,6 +366,15 @@ def _webhook(request: HttpRequest, pk: Any, permission: str) -> Webhook:
     if webhook is None or (permission == "accounts.delete_webhook" and webhook.client_id is not None):
         raise Http404
     return webhook
+
+
+def _test(webhook: Webhook, delivery_id: Any) -> WebhookDelivery | None:
+    if delivery_id is None:
+        return None
+    found = webhook.deliveries.filter(event_type=events.TEST, delivery_id=delivery_id).first()
+    if found is None:
+        raise Http404
+    return found
 
 
 def _indented(body: str) -> str:

@@ -99,7 +99,7 @@ class DeliverySerializer(serializers.Serializer[WebhookDelivery]):
     id = serializers.UUIDField(source="delivery_id")
     event_id = serializers.UUIDField(help_text="The same in every delivery of the event.")
     event_type = serializers.CharField()
-    status = serializers.CharField(help_text="pending, delivered, or failed.")
+    status = serializers.CharField(source="shown_status.value", help_text="pending, delivered, or failed.")
     attempts_made = serializers.IntegerField()
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -225,16 +225,20 @@ class WebhookView(WebhookCall):
 class WebhookTestView(WebhookCall):
     @extend_schema(
         tags=TAGS,
-        summary="Send a test and see what was sent and answered",
-        description="At once and past the queue, whether the webhook is active or not. It does not count as failure.",
+        summary="Send a test",
+        description="At once and past the queue, whether the webhook is active or not. It does not count as failure. A "
+        "worker sends it: while `status` is pending, ask for the delivery by its `id`; its attempt shows what was sent "
+        "and answered. A server without workers answers when the test is over.",
         request=None,
-        responses=enveloped(AttemptSerializer, errors=ONE_ERRORS),
+        responses=enveloped(DeliveryDetailSerializer, status=202, errors=ONE_ERRORS),
     )
     def post(self, request: Request, webhook_id: UUID) -> ApiResponse:
         client, actor = self.caller()
-        attempt = subscriptions.send_test(self.webhook(webhook_id), actor=actor)
+        delivery = subscriptions.send_test(self.webhook(webhook_id), actor=actor)
         return ApiResponse(
-            AttemptSerializer(attempt).data, meta={"action": "webhook_tested", "created_by": client.client_id}
+            DeliveryDetailSerializer(delivery).data,
+            meta={"action": "webhook_tested", "created_by": client.client_id},
+            status=202,
         )
 
 

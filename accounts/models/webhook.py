@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models.client import Client
+
+# After this no worker sends a test any more.
+TEST_LIFETIME = timedelta(minutes=1)
 
 
 class WebhookStatus(models.TextChoices):
@@ -139,6 +144,14 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} {str(self.delivery_id)[:8]}"
+
+    @property
+    def shown_status(self) -> DeliveryStatus:
+        """A test, which is never in the queue, is pending until its attempt is over or no worker took it in time."""
+        young = self.created_at > timezone.now() - TEST_LIFETIME
+        if self.status == DeliveryStatus.FAILED and self.finished_at is None and young:
+            return DeliveryStatus.PENDING
+        return DeliveryStatus(self.status)
 
 
 class WebhookAttempt(models.Model):

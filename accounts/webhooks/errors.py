@@ -30,6 +30,12 @@ class WebhookNotFound(DomainError):
 
 
 class WebhookTestsTooOften(DomainError):
-    """A test holds a thread of the web server, so they are rationed."""
+    """A test holds a worker for as long as the receiver likes, within the limit, so they are rationed."""
 
     code = "RATE_LIMITED"
+
+
+class WebhookTestNotSent(DomainError):
+    """No worker could be told of it."""
+
+    code = "SERVICE_UNAVAILABLE"

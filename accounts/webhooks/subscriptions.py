@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from accounts.audit import Actor, record_event
 from accounts.models import (
@@ -22,12 +24,14 @@ from accounts.models import (
     WebhookDelivery,
     WebhookStatus,
 )
+from accounts.models.webhook import TEST_LIFETIME
 from accounts.webhooks import events, transport
 from accounts.webhooks.delivery import Send, exchange, start_attempt
 from accounts.webhooks.errors import (
     WebhookLimitReached,
     WebhookNotFound,
     WebhookStateConflict,
+    WebhookTestNotSent,
     WebhookTestsTooOften,
 )
 from accounts.webhooks.feed import start_reading
@@ -173,18 +177,23 @@ def redeliver(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
     return again
 
 
-def send_test(webhook: Webhook, *, actor: Actor, send: Send = transport.post) -> WebhookAttempt:
-    """Send a `webhook.test` now, past the queue, and tell how it went. It does not count as failure.
+def send_test(webhook: Webhook, *, actor: Actor, send: Send = transport.post) -> WebhookDelivery:
+    """Send a `webhook.test` past the queue: by a worker of deliveries, or here where there is no broker.
+
+    The web server may have no way out, and a receiver may keep its thread for long. The test does not count
+    as failure.
+
+    Returns:
+        the delivery; with its attempt if that is over already.
 
     Raises:
-        WebhookTestsTooOften: each holds a thread for as long as the receiver likes, within the limit.
+        WebhookTestsTooOften, WebhookTestNotSent
         EncryptionKeysMissing, SecretUnreadable: the server cannot sign.
     """
-    now = timezone.now()
-    _claim_test(webhook, now)
-    signer, policy = current_signer(), current_policy()
-    event_id = uuid.uuid4()
+    now, event_id = timezone.now(), uuid.uuid4()
+    current_signer()
     with transaction.atomic():
+        _claim_test(webhook, now)
         delivery = WebhookDelivery.objects.create(
             webhook=webhook,
             event_id=event_id,
@@ -197,17 +206,46 @@ def send_test(webhook: Webhook, *, actor: Actor, send: Send = transport.post) ->
             ),
             status=DeliveryStatus.FAILED,  # until the receiver says otherwise; never in the queue
             created_at=now,
-            finished_at=now,
         )
         _record(webhook, actor, "webhook.tested", after={"delivery_id": str(delivery.delivery_id)})
-    attempt = start_attempt(delivery, now=now)
-    if attempt is None:
+    if settings.CELERY_TASK_ALWAYS_EAGER:
+        carry_out_test(delivery.pk, send=send)
+    else:
+        _hand_out_test(delivery)
+    found = WebhookDelivery.objects.filter(pk=delivery.pk).first()
+    if found is None:
         raise WebhookNotFound("The webhook was deleted meanwhile.")
+    return found
+
+
+def carry_out_test(delivery_pk: int, *, send: Send = transport.post) -> None:
+    """Make the attempt of a test. Called again after the end of it, it does nothing.
+
+    Raises:
+        EncryptionKeysMissing, SecretUnreadable: the server cannot sign.
+    """
+    signer, policy, now = current_signer(), current_policy(), timezone.now()
+    tests = WebhookDelivery.objects.filter(pk=delivery_pk, event_type=events.TEST, finished_at=None)
+    delivery = tests.select_related("webhook__client").first()
+    attempt = start_attempt(delivery, now=now) if delivery else None
+    if delivery is None or attempt is None:
+        return
     outcome = exchange(delivery, attempt, signer=signer, policy=policy, send=send, now=now)
-    if outcome.delivered:
-        delivery.status = DeliveryStatus.DELIVERED
-        WebhookDelivery.objects.filter(pk=delivery.pk).update(status=DeliveryStatus.DELIVERED)
-    return attempt
+    status = DeliveryStatus.DELIVERED if outcome.delivered else DeliveryStatus.FAILED
+    tests.update(status=status, finished_at=timezone.now())
+
+
+def _hand_out_test(delivery: WebhookDelivery) -> None:
+    from accounts.tasks import send_webhook_test
+
+    try:
+        send_webhook_test.apply_async((delivery.pk,), expires=TEST_LIFETIME.total_seconds())
+    except OperationalError as error:
+        WebhookDelivery.objects.filter(pk=delivery.pk).update(finished_at=timezone.now())
+        raise WebhookTestNotSent(
+            "The broker does not answer, so no worker heard of the test. Test again in a minute.",
+            retry_after=60,
+        ) from error
 
 
 def delivery_finished(delivery: WebhookDelivery) -> bool:
@@ -225,6 +263,9 @@ def attempt_request(attempt: WebhookAttempt) -> dict[str, Any]:
 
 
 def _claim_test(webhook: Webhook, now: datetime) -> None:
+    """Within the caller's transaction."""
+    if webhook.client_id is not None:
+        Client.objects.select_for_update().get(pk=webhook.client_id)  # tests of its other webhooks wait here
     rested = Q(tested_at__isnull=True) | Q(tested_at__lte=now - TEST_PAUSE)
     siblings = Webhook.objects.filter(client=webhook.client_id, tested_at__gt=now - TEST_PAUSE)
     busy = webhook.client_id is not None and siblings.exists()

@@ -81,6 +81,9 @@ def addresses(make_operator: Callable[..., Any]) -> list[tuple[str, str]]:
     delivery = WebhookDelivery.objects.create(
         webhook=webhook, event_id=uuid.uuid4(), event_type="key.approved", body="{}", created_at=now
     )
+    tested = WebhookDelivery.objects.create(
+        webhook=webhook, event_id=uuid.uuid4(), event_type="webhook.test", body="{}", created_at=now
+    )
     objects = {
         "accounts_auditevent": AuditEvent.objects.latest("id").pk,
         "accounts_client": key.client_id,
@@ -99,6 +102,7 @@ def addresses(make_operator: Callable[..., Any]) -> list[tuple[str, str]]:
         "token_pk": [token.pk],
         "webhook_pk": [webhook.pk],
         "delivery_pk": [delivery.pk],
+        "delivery_id": [tested.delivery_id],
         "pk": [schema.pk],
         "act": ["reset-second-factor", "unlock"],
         "app_label": ["accounts", "keys", "schemas"],

@@ -96,7 +96,7 @@ class World:
         return str(assert_granted(self._signed("webhooks", body), 201)["data"]["id"])
 
     def _delivery(self, webhook: str) -> str:
-        assert_granted(self._signed(f"webhooks/{webhook}/test"))
+        assert_granted(self._signed(f"webhooks/{webhook}/test"), 202)
         path = f"/api/v1/webhooks/{webhook}/deliveries"
         return str(assert_granted(self._caller.signed(self.signer, "GET", path))["data"][0]["id"])
 

@@ -25,6 +25,7 @@ def _settings(settings: Any) -> Iterator[None]:
     settings.DATAFOLD_DEVELOPMENT = True
     settings.DATAFOLD_WEBHOOK_ALLOWED_NETWORKS = ["127.0.0.1/32"]
     settings.DATAFOLD_WEBHOOK_PORTS = [443]
+    settings.CELERY_TASK_ALWAYS_EAGER = True  # no broker
     server_keys.clear_cache()
     yield
     server_keys.clear_cache()

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.audit import Actor, record_event
 from accounts.models import AuditEvent, Webhook, WebhookDelivery
+from accounts.tasks import send_webhook_test
 from accounts.webhooks.delivery import deliver
 from accounts.webhooks.feed import feed
 from tests.admin.conftest import make_operator, sit_down  # noqa: F401  fixtures
@@ -84,6 +85,24 @@ def test_an_operator_subscribes_tests_pauses_and_resumes(manager: Browser, recei
     names = AuditEvent.objects.filter(target_kind="webhook").order_by("id").values_list("action", flat=True)
     assert list(names) == [f"webhook.{name}" for name in ("created", "tested", "paused", "resumed")]
     assert "webhook.paused" in text(manager.get(page("webhook_history", webhook.pk)))
+
+
+def test_the_page_of_a_test_looks_again_until_a_worker_has_sent_it(
+    manager: Browser, receiver: Receiver, subscribe: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    queued: list[Any] = []
+    monkeypatch.setattr(send_webhook_test, "apply_async", lambda args, **_: queued.append(args))
+    shown = manager.post(page("webhook_test", subscribe(receiver.url()).pk))
+    assert "on its way" in text(shown)
+    _, _, again = shown["Refresh"].partition("url=")
+    assert "on its way" in text(manager.get(again))
+    send_webhook_test.apply(args=queued[0]).get()
+    done = manager.get(again)
+    assert "The receiver took the test." in text(done)
+    assert "Refresh" not in done
+    WebhookDelivery.objects.all().delete()
+    assert manager.get(again).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from accounts.audit import Actor
 from accounts.models import AuditEvent, Webhook, WebhookDelivery
+from accounts.tasks import send_webhook_test
 from accounts.webhooks.delivery import deliver
 from accounts.webhooks.feed import feed
 from keys import lifecycle
@@ -123,7 +125,10 @@ def test_a_client_has_at_most_ten(orders: SignedClient) -> None:
 def test_a_test_shows_what_was_sent_and_answered(orders: SignedClient, receiver: Receiver) -> None:
     made = created(orders, receiver.url("/hook?token=s3cret"))
     receiver.answer(202, b"got it")
-    data = orders.call("POST", f"{PATH}/{made['id']}/test").json()["data"]
+    answer = orders.call("POST", f"{PATH}/{made['id']}/test")
+    assert answer.status_code == 202
+    assert answer.json()["data"]["status"] == "delivered"
+    (data,) = answer.json()["data"]["attempts"]
     assert data["request"]["url"] == receiver.url("/hook?…")
     assert data["request"]["body"]["type"] == "webhook.test"
     assert 'tag="datafold-webhook"' in data["request"]["headers"]["Signature-Input"]
@@ -141,9 +146,39 @@ def test_a_test_that_fails_says_why_and_tells_nothing_about_our_network(
 ) -> None:
     settings.DATAFOLD_WEBHOOK_ALLOWED_NETWORKS = []
     made = created(orders, "https://localhost/")
-    data = orders.call("POST", f"{PATH}/{made['id']}/test").json()["data"]
+    (data,) = orders.call("POST", f"{PATH}/{made['id']}/test").json()["data"]["attempts"]
     assert (data["error_code"], data["response"]) == ("HOST_NOT_ALLOWED", None)
     assert "127.0.0.1" not in str(data)
+
+
+def test_with_a_broker_a_worker_sends_the_test(
+    orders: SignedClient, receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    queued: list[Any] = []
+    monkeypatch.setattr(send_webhook_test, "apply_async", lambda args, **_: queued.append(args))
+    path = f"{PATH}/{created(orders, receiver.url())['id']}"
+    sent = orders.call("POST", f"{path}/test").json()["data"]
+    assert (sent["status"], sent["attempts"], receiver.received) == ("pending", [], [])
+    for _ in range(2):  # told twice, sent once
+        send_webhook_test.apply(args=queued[0]).get()
+    assert receiver.types == ["webhook.test"]
+    seen = orders.call("GET", f"{path}/deliveries/{sent['id']}").json()["data"]
+    assert (seen["status"], seen["attempts"][0]["response"]["status"]) == ("delivered", 204)
+
+
+def test_a_test_that_no_worker_hears_of_is_refused(
+    orders: SignedClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    path = f"{PATH}/{created(orders, URL)['id']}"
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(send_webhook_test, "apply_async", away)
+    assert refusal(orders.call("POST", f"{path}/test")) == (503, "SERVICE_UNAVAILABLE")
+    assert orders.call("GET", f"{path}/deliveries").json()["data"][0]["status"] == "failed"
 
 
 def test_the_delivery_log_and_sending_again(orders: SignedClient, receiver: Receiver) -> None:

@@ -24,6 +24,7 @@ from accounts.models import AuditEvent, Client, Webhook, WebhookAttempt, Webhook
 from accounts.tasks import deliver_webhook
 from accounts.webhooks import transport
 from accounts.webhooks.delivery import deliver
+from accounts.webhooks.errors import WebhookTestsTooOften
 from accounts.webhooks.feed import feed
 from accounts.webhooks.jobs import JOBS, MOST_QUEUED, deliver_webhooks, purge_webhooks
 from accounts.webhooks.subscriptions import change_webhook, redeliver, resume_webhook, send_test
@@ -431,11 +432,35 @@ def test_a_test_goes_past_the_queue_and_counts_for_nothing(receiver: Receiver, s
     receiver.answers = [(500, {}, b""), (418, {}, b"short and stout")]
     happen("suspended")
     work()
-    attempt = send_test(webhook, actor=SYSTEM)
+    attempt = send_test(webhook, actor=SYSTEM).attempts.get()
     assert receiver.types == ["client.suspended", "webhook.test"]
     assert (attempt.status_code, attempt.response_body) == (418, "short and stout")
     work(minutes=1)
     assert receiver.types == ["client.suspended", "webhook.test", "client.suspended"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_clients_tests_at_once_one_goes(
+    receiver: Receiver, subscribe: Any, orders: SignedClient
+) -> None:
+    webhooks = [subscribe(receiver.url(f"/{number}"), client="orders") for number in range(4)]
+    barrier, refused = threading.Barrier(4), list[Exception]()
+
+    def run(webhook: Webhook) -> None:
+        try:
+            barrier.wait(20)
+            send_test(webhook, actor=SYSTEM)
+        except WebhookTestsTooOften as error:
+            refused.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(webhook,)) for webhook in webhooks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (receiver.types, len(refused)) == (["webhook.test"], 3)
 
 
 @pytest.mark.django_db
