@@ -31,6 +31,7 @@ PRODUCTION := env -u DATAFOLD_DEVELOPMENT -u DEBUG \
 	DATAFOLD_REQUIRE_MFA=true \
 	DATABASE_URL=postgres://datafold@database.example.com/datafold \
 	REDIS_URL=redis://redis.example.com:6379/0 \
+	EMAIL_URL=submission://mail.example.com \
 	DATA_DIR=.data/check
 
 .PHONY: help

@@ -218,3 +218,21 @@ def check_forward_auth(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             )
         )
     return problems
+
+
+@register(Tags.security)
+def check_mail(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    printed = settings.EMAIL_BACKEND in (
+        "django.core.mail.backends.console.EmailBackend",
+        "django.core.mail.backends.dummy.EmailBackend",
+    )
+    if settings.DATAFOLD_DEVELOPMENT or not printed:
+        return []
+    return [
+        Warning(
+            "EMAIL_URL names no mail server: what clients and operators should be told is printed, and counts as sent.",
+            hint="Set EMAIL_URL (or EMAIL_URL_FILE), such as submission://user:password@mail.example.com, and "
+            "DATAFOLD_OPERATORS_EMAIL.",
+            id="datafold.W008",
+        )
+    ]

@@ -40,6 +40,7 @@ RISKS: list[tuple[str, dict[str, Any]]] = [
     ("W003", {"DATAFOLD_PUBLIC_ORIGINS": ["http://datafold.example.com"]}),
     ("W004", {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3"}}}),
     ("W005", {"REDIS_URL": ""}),
+    ("W008", {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}),
 ]
 
 

@@ -40,6 +40,7 @@ SERVICE_KEYS = {
         "security_opt",
     ),
     *(
+        "env_file",
         "environment",
         "volumes",
         "networks",
@@ -89,6 +90,15 @@ def test_webhooks_and_mail_find_a_way_out_and_the_worker_is_no_proxy() -> None:
         networks = document["services"][service]["networks"]
         assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
         assert "front" not in networks  # whose addresses web believes what they say of callers
+
+
+def test_mail_and_any_other_setting_can_be_set() -> None:
+    values = {"EMAIL_URL": "submission://mail.example.com", "DATAFOLD_OPERATORS_EMAIL": "ops@example.com"}
+    for service in ("web", "worker", "deliveries", "beat"):
+        found = read_compose(values)["services"][service]
+        assert values.items() <= found["environment"].items()
+        assert found["env_file"] == [{"path": "datafold.env", "required": False}]
+    assert "datafold.env" in (PROJECT / ".gitignore").read_text().split()
 
 
 def test_every_queue_has_its_workers() -> None:

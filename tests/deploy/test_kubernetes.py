@@ -85,7 +85,7 @@ def test_secrets_come_from_files_and_every_variable_exists() -> None:
     config = of_kind("ConfigMap")["datafold"]["data"]
     assert set(config) <= server_variables()
     assert all(isinstance(value, str) for value in config.values())
-    for name in ("SECRET_KEY", "DATAFOLD_ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL"):
+    for name in ("SECRET_KEY", "DATAFOLD_ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"):
         assert config[f"{name}_FILE"].startswith("/run/datafold/")
         assert name not in config
     assert not of_kind("Secret")
@@ -99,6 +99,7 @@ def test_the_server_has_no_complaint_about_these_settings(tmp_path: Path) -> Non
         "encryption_keys": Fernet.generate_key().decode(),
         "database_url": "postgres://datafold@database.example.com/datafold",
         "redis_url": "redis://redis.example.com:6379/0",
+        "email_url": "submission://datafold:password@mail.example.com",
     }
     for name, value in secret.items():
         (tmp_path / name).write_text(value)

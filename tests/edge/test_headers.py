@@ -179,6 +179,7 @@ PRODUCTION = {
     "DATAFOLD_TRUSTED_PROXIES": "10.0.0.1/32",
     "DATABASE_URL": "postgres://datafold@database.example.com/datafold",
     "REDIS_URL": "redis://redis.example.com:6379/0",
+    "EMAIL_URL": "submission://mail.example.com",
     "DATAFOLD_DEVELOPMENT": "false",
     "DATAFOLD_CORS_ORIGINS": "",
     "DATAFOLD_REQUIRE_MFA": "true",
@@ -202,6 +203,7 @@ def test_production_settings_leave_check_deploy_silent() -> None:
     ("variables", "problem"),
     [
         ({"DATAFOLD_TRUSTED_PROXIES": ""}, "datafold.W006"),
+        ({"EMAIL_URL": "console:"}, "datafold.W008"),
         ({"DATAFOLD_CORS_ORIGINS": "*"}, "datafold.E008"),
         ({"DATAFOLD_CORS_ORIGINS": "https://app.example.com/"}, "datafold.E008"),
         ({"DATAFOLD_ANONYMOUS_RATE": "many"}, "datafold.E009"),
