@@ -46,6 +46,14 @@ def check_single_sign_on(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
                 id="datafold.E021",
             )
         )
+    if settings.DATAFOLD_REQUIRE_SSO and not issuer:
+        problems.append(
+            Error(
+                "DATAFOLD_REQUIRE_SSO is on and DATAFOLD_OIDC_ISSUER is not set: no operator could get in.",
+                hint="Set up single sign-on (docs/operating.md), or switch DATAFOLD_REQUIRE_SSO off.",
+                id="datafold.E024",
+            )
+        )
     unknown = sorted(set(settings.DATAFOLD_OIDC_ROLE_MAP.values()) - {role.value for role in Role})
     if unknown:
         problems.append(

@@ -6,6 +6,7 @@ Nobody changes their own role or activity, only admins change anybody's, and one
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -246,6 +247,37 @@ def unlock_operator(user: User, *, actor: Actor, reason: str) -> list[str]:
             reason=reason,
         )
     return addresses
+
+
+def allow_password_login(user: User, *, actor: Actor, until: datetime, reason: str) -> User:
+    """Break-glass: let the account's password count until then although single sign-on is demanded.
+
+    Raises:
+        OperatorForbidden, OwnAccount, ReasonMissing
+        OperatorStateConflict: it is inactive, or has no password.
+    """
+    if not reason.strip():
+        raise ReasonMissing("Say why: the reason is kept in the audit log.")
+    with transaction.atomic():
+        locked = _locked(user)
+        _refuse_unless_manager(actor, locked)
+        if not locked.is_active or not locked.has_usable_password():
+            what = "has no password" if locked.is_active else "is inactive"
+            raise OperatorStateConflict(
+                f"{locked.get_username()} {what}: open another account, or set one first (manage.py changepassword).",
+                id=locked.pk,
+            )
+        locked.password_login_until = until
+        locked.save(update_fields=["password_login_until"])
+        record_operator(
+            locked,
+            actor=actor,
+            action="operator.password_login_allowed",
+            before=None,
+            after={"until": until.isoformat()},
+            reason=reason,
+        )
+    return locked
 
 
 def operator_facts(user: User) -> dict[str, Any]:

@@ -327,6 +327,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 DATAFOLD_REQUIRE_MFA: bool = env.bool("DATAFOLD_REQUIRE_MFA", False)
+DATAFOLD_REQUIRE_SSO: bool = env.bool("DATAFOLD_REQUIRE_SSO", False)
 DATAFOLD_LOGIN_ATTEMPTS: int = env.int("DATAFOLD_LOGIN_ATTEMPTS", 5, validate=validate.Range(min=1))
 DATAFOLD_LOGIN_LOCK_MINUTES: int = env.int("DATAFOLD_LOGIN_LOCK_MINUTES", 15, validate=validate.Range(min=1))
 DATAFOLD_LOGIN_RATE: str = env.str("DATAFOLD_LOGIN_RATE", "30/minute")

@@ -49,6 +49,7 @@ ACTIONS = [
     "operator.logged_out",
     "operator.login_failed",
     "operator.password_changed",
+    "operator.password_login_allowed",
     "operator.reactivated",
     "operator.recovery_codes_renewed",
     "operator.refused",

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.api.base import OPERATOR_ERRORS, OperatorView, acting_operator, judged
-from accounts.authentication import second_factor
+from accounts.authentication import second_factor, sso
 from accounts.authentication.errors import (
     CredentialsInvalid,
     SchemesMixed,
@@ -92,7 +92,8 @@ class TokensView(TokenCall):
     @extend_schema(
         tags=["operators: login"],
         summary="Log in for a pair of tokens",
-        description="`code` is due when the operator has a second factor, and always where the server demands one.",
+        description="`code` is due when the operator has a second factor, and always where the server demands one. "
+        "Where it demands single sign-on, no password counts.",
         request=LoginSerializer,
         responses=enveloped(
             TokensSerializer,
@@ -102,12 +103,14 @@ class TokensView(TokenCall):
                 "SECOND_FACTOR_REQUIRED",
                 "SECOND_FACTOR_INVALID",
                 "SECOND_FACTOR_MISSING",
+                "SINGLE_SIGN_ON_REQUIRED",
                 "VALIDATION_FAILED",
             ],
         ),
     )
     def post(self, request: Request) -> ApiResponse:
         login = judged(LoginSerializer, request.data)
+        sso.refuse_without(login["username"])
         user = check_password(request._request, login["username"], login["password"])
         methods = ["password", *check_second_factor(request._request, user, login.get("code", ""))]
         tokens = issue_tokens(request._request, user, methods=methods)

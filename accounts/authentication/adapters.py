@@ -10,7 +10,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from axes.handlers.proxy import AxesProxyHandler
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts import operators
@@ -36,6 +36,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """As allauth's, within the limit of the account; an attempt that the lock refuses unseen is no guess."""
+        if (
+            not request.user.is_authenticated
+        ):  # else it is asked for again before a change of one's own account
+            sso.refuse_without(str(credentials.get("username") or ""))
         if not AxesProxyHandler.is_allowed(request, credentials):
             return super().authenticate(request, **credentials)
         succeeded = claim_password(request, str(credentials.get("username") or ""))
@@ -43,6 +47,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if user is not None:
             succeeded()
         return user
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Whatever way in it was, a passkey for one: where single sign-on is demanded, only that counts."""
+        if "sociallogin" not in (kwargs.get("signal_kwargs") or {}):
+            sso.refuse_without(user.get_username())
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
 
     def set_password(self, user: User, password: str) -> None:
         operators.set_password(user, actor=Actor.operator(user), password=password)

@@ -49,6 +49,12 @@ class SecondFactorMissing(OperatorAuthError):
     code = "SECOND_FACTOR_MISSING"
 
 
+class SingleSignOnRequired(OperatorAuthError):
+    """The server takes operators by single sign-on only."""
+
+    code = "SINGLE_SIGN_ON_REQUIRED"
+
+
 class TokenInvalid(OperatorAuthError):
     """Not one of our tokens, expired, revoked, or its operator is gone."""
 

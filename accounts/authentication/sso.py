@@ -1,4 +1,4 @@
-"""Single sign-on: which role an identity provider's claims give (DATAFOLD_OIDC_ROLE_CLAIM, _ROLE_MAP)."""
+"""Single sign-on: whether it is demanded, and which role an identity provider's claims give."""
 
 from __future__ import annotations
 
@@ -6,8 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
+from accounts.authentication.errors import SingleSignOnRequired
+from accounts.authentication.lockout import spelt
+from accounts.models import User
 from accounts.roles import Role
+
+
+def refuse_without(username: str) -> None:
+    """Refuse a login by what this server keeps itself, where single sign-on is demanded (DATAFOLD_REQUIRE_SSO).
+
+    Before the password is looked at: the answer must not tell whether it was right, or whether the name exists.
+
+    Raises:
+        SingleSignOnRequired: unless `manage.py allow_password_login` opened this account for the time being.
+    """
+    if not settings.DATAFOLD_REQUIRE_SSO:
+        return
+    opened = User.objects.filter(username__iexact=spelt(username), password_login_until__gt=timezone.now())
+    if not opened.exists():
+        raise SingleSignOnRequired(
+            f"This server takes operators by single sign-on only ({settings.DATAFOLD_OIDC_NAME}): sign in with the "
+            "browser at /account/login/. Is the provider down? Whoever runs the server opens an account for some "
+            "minutes: manage.py allow_password_login."
+        )
 
 
 def maps_roles() -> bool:

@@ -19,6 +19,11 @@ class User(AbstractUser):
         editable=False,
         help_text="How often every session of the account was ended at once; each session knows its own.",
     )
+    password_login_until = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Until then the password counts although single sign-on is demanded.",
+    )
 
     class Meta(AbstractUser.Meta):
         abstract = False

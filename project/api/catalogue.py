@@ -280,6 +280,11 @@ CATALOGUE: dict[str, Entry] = {
         "The server demands a second factor, and this operator has none.",
         "Sign in with a browser and set one up under /account/2fa/.",
     ),
+    "SINGLE_SIGN_ON_REQUIRED": Entry(
+        403,
+        "The server takes operators by single sign-on only; no password, code or passkey of its own counts.",
+        "Sign in with the browser at /account/login/. Provider down: manage.py allow_password_login.",
+    ),
     "TOKEN_INVALID": Entry(
         401,
         "The operator's token is not ours, expired, or revoked.",

@@ -12,6 +12,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("datafold.E020", {"DATAFOLD_OIDC_ISSUER": "http://id.example.com", "DATAFOLD_DEVELOPMENT": False}),
     ("datafold.E021", {"DATAFOLD_OIDC_ISSUER": "https://id.example.com", "DATAFOLD_OIDC_CLIENT_ID": ""}),
     ("datafold.E023", {"DATAFOLD_FOUR_EYES": True, "DATAFOLD_REGISTRATION_POLICY": "open"}),
+    ("datafold.E024", {"DATAFOLD_REQUIRE_SSO": True, "DATAFOLD_OIDC_ISSUER": ""}),
     ("datafold.E022", {"DATAFOLD_OIDC_ROLE_MAP": {"ops": "root"}}),
 ]
 
@@ -26,6 +27,7 @@ def test_risky_settings_are_told(settings: Any, check: str, values: dict[str, An
 def test_sound_settings_pass(settings: Any) -> None:
     settings.DATAFOLD_DEVELOPMENT = False
     settings.DATAFOLD_REQUIRE_MFA = True
+    settings.DATAFOLD_REQUIRE_SSO = True
     settings.DATAFOLD_OIDC_ISSUER = "https://id.example.com"
     settings.DATAFOLD_OIDC_CLIENT_ID = "datafold"
     settings.DATAFOLD_OIDC_ROLE_MAP = {"ops": "admin"}

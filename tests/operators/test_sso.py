@@ -102,6 +102,15 @@ def test_a_mapped_newcomer_is_in_with_that_role(provider: Provider, client: Wire
     assert AuditEvent.objects.get(action="operator.changed").actor_label == "single sign-on"
 
 
+def test_where_it_is_demanded_it_lets_in(provider: Provider, client: WireClient, settings: Any) -> None:
+    settings.DATAFOLD_REQUIRE_SSO = True
+    provider.person["groups"] = ["df-managers"]
+    page = client.get("/account/login/").content.decode()
+    assert "Example sign-on" in page
+    assert sign_on(client)["Location"] == "/admin/"
+    assert sign_on(WireClient())["Location"] == "/admin/", "the second time, too"
+
+
 def test_an_unmapped_newcomer_has_no_role(provider: Provider, client: WireClient) -> None:
     provider.person["groups"] = ["staff"]
     sign_on(client)
