@@ -15,8 +15,16 @@ from schemas.decisions import MAX_BREAK_GLASS
 from schemas.models import Schema
 
 
+WHO_READS_IT = "Kept in the audit log, and told to clients that use the schema."
+
+
 class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500, required=False, widget=UnfoldAdminTextareaWidget({"rows": 2}))
+    reason = forms.CharField(
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        help_text=WHO_READS_IT,
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -25,7 +33,7 @@ class ReasonForm(forms.Form):
 
 class ExplainedForm(ReasonForm):
     reason = forms.CharField(
-        max_length=500, widget=UnfoldAdminTextareaWidget({"rows": 2}), help_text="Kept in the audit log."
+        max_length=500, widget=UnfoldAdminTextareaWidget({"rows": 2}), help_text=WHO_READS_IT
     )
 
 
