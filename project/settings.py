@@ -141,6 +141,20 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "PRAGMA recursive_triggers=ON;",
 }
 
+# A server that has vanished, without a word on the network, is given up after half a minute, or a whole one for
+# an answer. How long a statement may take is `project.db.timeouts`' matter.
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+DATABASE_PGBOUNCER: bool = env.bool("DATABASE_PGBOUNCER", False)
+DATABASE_STATEMENT_TIMEOUT_SECONDS: float = env.float(
+    "DATABASE_STATEMENT_TIMEOUT_SECONDS", 30.0, validate=validate.Range(min=0)
+)
 DATABASES: dict[str, Any] = {
     "default": env.dj_db_url(
         "DATABASE_URL",
@@ -152,9 +166,10 @@ DATABASES: dict[str, Any] = {
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"].setdefault("OPTIONS", {}).update(SQLITE_OPTIONS)
 else:
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"].setdefault("OPTIONS", {})
+    DATABASES["default"]["OPTIONS"] = {**POSTGRES_OPTIONS, **DATABASES["default"]["OPTIONS"]}
     # A pooler in transaction mode hands the next statement to another connection, which knows no cursor.
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DATABASE_PGBOUNCER", False)
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_PGBOUNCER
 
 DATABASE_REPLICA_URL: str = env.str("DATABASE_REPLICA_URL", "")
 if DATABASE_REPLICA_URL:
@@ -163,6 +178,7 @@ if DATABASE_REPLICA_URL:
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "TEST": {"MIRROR": "default"},
     }
+    DATABASES["replica"]["OPTIONS"] = {**POSTGRES_OPTIONS, **DATABASES["replica"].get("OPTIONS", {})}
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 REDIS_TIMEOUT_SECONDS: float = env.float("REDIS_TIMEOUT_SECONDS", 1.0)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
+from project.server.fair_queue import Crew
 from project.server.head import Source
 
 GATHERED = 64 * 1024  # an answer's head and its pieces go out together, up to this
@@ -71,6 +72,8 @@ class Connection:
         self.caller = self.client[0]  # of the request, where a trusted proxy stands in between
         self.length = 0  # of the body
         self.streamed: StreamedBody | None = None
+        self.crew: Crew[Connection] | None = None  # whose threads it waits for
+        self._waiting = 0  # bytes of a body that waits for a thread
         self.moved = len(self.inbox)  # bytes of this request, both ways
         self.finished: bool | None = None  # the application is done: may the connection stay open?
         self._running = self._given_up = False
@@ -98,11 +101,16 @@ class Connection:
         self.scanned = 0
         return self.head
 
-    def take_body(self) -> io.BytesIO:
-        """The request's body, which has arrived in full."""
-        body = io.BytesIO(bytes(memoryview(self.inbox)[: self.length]))
+    def take_body(self) -> None:
+        """The request's body, which has arrived in full, is for the application from here on."""
+        self.source.read_body = io.BytesIO(memoryview(self.inbox)[: self.length]).read
         del self.inbox[: self.length]
-        return body
+        self._waiting = self.length
+
+    def _forget_body(self) -> None:
+        """No thread reads it any more; the connection may live for long, also in a queue."""
+        self.source.read_body = io.BytesIO().read
+        self._waiting = 0
 
     def latest_end(self, seconds: float) -> float:
         """When the request has to be over: `seconds` after it began, and longer while much moves."""
@@ -110,8 +118,8 @@ class Connection:
 
     @property
     def held(self) -> int:
-        """Bytes of memory that it occupies."""
-        return len(self.inbox) + len(self._outbox)
+        """Bytes of memory that closing it sets free. A body that a thread has taken is not among them."""
+        return len(self.inbox) + len(self._outbox) + self._waiting
 
     @property
     def full(self) -> bool:
@@ -129,15 +137,19 @@ class Connection:
             if len(self._outbox) < OUTBOX // 2:
                 self._room.notify_all()
 
-    def cut_off(self, answer: bytes) -> bool:
+    def cut_off(self, answer: bytes, *, unless_begun: bool = False) -> bool:
         """Send `answer`, and nothing that the application says from now on.
 
         Returns False, without sending it, where a part of the application's own answer is out already, or the
-        client is gone.
+        client is gone; with `unless_begun` also where a thread has the request or is done with it.
         """
         with self._room:
+            if unless_begun and (self._running or self.finished is not None):
+                return False
             free = not self._cut and self._answered == 0
             self._cut = True
+            if not self._running:
+                self._forget_body()
             self._room.notify_all()
             if not free:
                 return False
@@ -160,6 +172,7 @@ class Connection:
         """The thread has let go of the request. Returns False where it had been given up meanwhile."""
         with self._room:
             self._running = False
+            self._forget_body()
             if self._closed:
                 self.sock.close()
             if self._given_up:
@@ -176,6 +189,7 @@ class Connection:
                 with suppress(OSError):
                     self.sock.shutdown(socket.SHUT_RDWR)
             else:
+                self._forget_body()
                 self.sock.close()
 
     # --- In the thread that answers; gunicorn's Response calls `sendall` ----------------------------------------
@@ -184,6 +198,8 @@ class Connection:
         """The thread takes the request; False where it was refused or dropped meanwhile."""
         with self._room:
             self._running = not self._cut
+            if self._running:
+                self._waiting = 0
             return self._running
 
     def sendall(self, data: bytes) -> None:

@@ -17,7 +17,8 @@ class Limits:
         read: seconds for a request's head, and between two pieces of its body.
         request: seconds for all of it, from its first byte to its answer's last.
         buffered: bytes of a body that is waited for; a larger one is read by the application, or refused.
-        memory: bytes that a worker holds for requests that are not complete and answers that are not read.
+        memory: bytes that a worker holds for requests that are not complete or wait for a thread, and answers
+            that are not read.
     """
 
     read: float

@@ -118,6 +118,10 @@ class LoopWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """The deadline of the connection's phase has passed."""
         raise NotImplementedError
 
+    def relieve(self, connection: Connection) -> None:
+        """Free the memory that the connection occupies: all together occupy too much."""
+        self.drop(connection)
+
     def weight_limit(self) -> int:
         """How many bytes all connections together may hold."""
         raise NotImplementedError
@@ -279,20 +283,20 @@ class LoopWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return bool(waiting)
 
     def _weigh(self) -> None:
-        """Drop what holds most memory, while all together hold too much."""
+        """Part with whoever holds most memory, while all together hold too much."""
         self._unweighed = 0
         weight = sum(connection.held for connection in self.connections)
         if weight <= self.weight_limit():
             return
         holders: Counter[str] = Counter()
         for connection in self.connections:
-            holders[connection.client[0]] += connection.held
+            holders[connection.caller] += connection.held
         heaviest = sorted(
             (each for each in self.connections if each.held),
-            key=lambda each: (-holders[each.client[0]], each.since),
+            key=lambda each: (-holders[each.caller], each.since),
         )
         for connection in heaviest:
             if weight <= self.weight_limit() * 3 // 4:
                 break
             weight -= connection.held
-            self.drop(connection)
+            self.relieve(connection)

@@ -44,6 +44,11 @@ OVERDUE = Refusal(
     "PROCESSING_TIMEOUT",
     "The server did not finish in time. Whether the request was carried out is not known: look before you repeat it.",
 )
+TOO_MANY = Refusal(
+    "SERVICE_UNAVAILABLE",
+    "More requests wait here than the server has memory for. Nothing was done: send it again, signed anew, after the "
+    "seconds that Retry-After gives.",
+)
 HEAD_TOO_LARGE = Refusal(
     "HEADERS_TOO_LARGE", "The header fields are too long, or too many. Send fewer and shorter ones."
 )

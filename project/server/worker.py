@@ -15,6 +15,19 @@ from project.server.head import body_length, find_end, forwarded_for, parse_head
 from project.server.limits import Limits
 from project.server.loop import READ, LoopWorker
 
+# Asked by schedulers and load balancers, who must be answered while every other thread hangs: a restart of all
+# servers would not bring a database back. `live` waits for nothing at all, so it has a thread to itself.
+LIVE_PATHS = {"/health/live", "/health/live/"}
+WATCH_PATHS = {
+    "/health",
+    "/health/",
+    "/health/ready",
+    "/health/ready/",
+    "/health/detailed",
+    "/health/detailed/",
+    "/metrics",
+}
+WATCH_THREADS = 2
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -31,7 +44,10 @@ class Worker(LoopWorker):
         self.refusals = refusals
         self.limits = Limits.from_settings()
         self.streams: Crew[Connection] = Crew("stream", self.cfg.threads, self.handle)
-        self._given_up = 0  # threads that are busy with a request that was given up
+        live = Crew("live", 1, self.handle)
+        watch = Crew("watch", WATCH_THREADS, self.handle)
+        self._watchers = dict.fromkeys(LIVE_PATHS, live) | dict.fromkeys(WATCH_PATHS, watch)
+        self._given_up = 0  # threads for requests that are busy with one that was given up
 
     def get_thread_pool(self) -> Crew[Connection]:
         return Crew("request", self.cfg.threads, self.handle)
@@ -39,6 +55,8 @@ class Worker(LoopWorker):
     def end_threads(self) -> None:
         self.tpool.shutdown(wait=False)
         self.streams.shutdown()
+        for crew in self._watchers.values():
+            crew.shutdown()
 
     def weight_limit(self) -> int:
         return self.limits.memory
@@ -54,8 +72,8 @@ class Worker(LoopWorker):
             return
         connection.deadline = min(now + self.limits.read, connection.latest_end(self.limits.request))
         if len(connection.inbox) >= connection.length:
-            connection.source.read_body = connection.take_body().read
-            self._enqueue(connection, self.tpool)
+            connection.take_body()
+            self._enqueue(connection, self._watchers.get(connection.request.path) or self.tpool)
 
     def _read_head(self, connection: Connection) -> bool:
         """Parse the head, if it is there; whether the loop goes on to collect the body."""
@@ -95,7 +113,7 @@ class Worker(LoopWorker):
         self._enqueue(connection, self.streams)
 
     def _enqueue(self, connection: Connection, crew: Crew[Connection]) -> None:
-        connection.phase = Phase.BUSY
+        connection.phase, connection.crew = Phase.BUSY, crew
         connection.deadline = connection.latest_end(self.limits.request)
         crew.submit(connection.caller, connection)
 
@@ -146,7 +164,7 @@ class Worker(LoopWorker):
     def _finished(self, connection: Connection, keep: bool) -> None:
         """The application is done with the request; the answer may still be on its way."""
         if not connection.finish(keep):
-            self._given_up -= 1
+            self._given_up -= connection.crew is self.tpool
         elif connection in self.connections:
             self.sent(connection)
 
@@ -185,7 +203,8 @@ class Worker(LoopWorker):
             self.refusals.TOO_SLOW if streamed is not None and streamed.incomplete else self.refusals.OVERDUE
         )
         if connection.give_up():
-            self._given_up += 1
+            # The others' threads do not count: one that reads an upload ends as soon as the connection does.
+            self._given_up += connection.crew is self.tpool
         if connection.finished is None:
             self._refuse(connection, late)
         else:
@@ -194,9 +213,16 @@ class Worker(LoopWorker):
             self.log.error("All threads hang in requests that were given up: another worker takes over.")
             self.alive = False
 
-    def _refuse(self, connection: Connection, refusal: Any) -> None:
+    def relieve(self, connection: Connection) -> None:
+        """A request that no thread has begun is told so; anything else is dropped."""
+        if connection.phase is Phase.BUSY:
+            self._refuse(connection, self.refusals.TOO_MANY, unless_begun=True)
+        else:
+            self.drop(connection)
+
+    def _refuse(self, connection: Connection, refusal: Any, *, unless_begun: bool = False) -> None:
         """Answer in the application's place, and close."""
-        if connection.cut_off(self._written(connection, refusal)):
+        if connection.cut_off(self._written(connection, refusal), unless_begun=unless_begun):
             connection.phase, connection.finished = Phase.BUSY, False
             self.sent(connection)
         else:

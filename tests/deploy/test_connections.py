@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from tests.support.server import DataFoldServer
 from tests.support.services import create_database
 from tests.support.signing import Signer
 from tests.support.stack import PROJECT, Stack, current_stack, run_folder
-from tests.support.wire import Caller, assert_granted
+from tests.support.wire import Caller, assert_granted, assert_refused
 
 pytestmark = pytest.mark.skipif(
     current_stack() is not Stack.POSTGRES, reason="needs PostgreSQL: DATAFOLD_TEST_STACK=postgres"
@@ -59,13 +60,30 @@ def test_behind_a_pooler_a_connection_keeps_no_state(db: None, pooled: str) -> N
     assert json.loads(result.stdout) == {"prepared": 0, "cursors": 0 if pooled == "true" else 1}
 
 
-def test_lists_come_from_the_replica_and_everything_else_does_not(
-    start_server: Callable[..., DataFoldServer],
-) -> None:
-    """The "replica" here is an empty copy of the schema: what comes from it shows by what is missing."""
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+    """With a "replica" that is an empty copy of the schema, and half a second for each statement."""
     replica = create_database(run_folder(), f"replica_{os.getpid()}")
-    server = start_server("primary", DATABASE_REPLICA_URL=replica)
+    server = start_server("primary", DATABASE_REPLICA_URL=replica, DATABASE_STATEMENT_TIMEOUT_SECONDS="0.5")
     server.manage("migrate", "--database", "replica", "--verbosity=0")
+    return server
+
+
+def test_a_statement_of_the_web_server_ends_in_time(server: DataFoldServer) -> None:
+    signer, caller = Signer("patient"), Caller(server.base_url)
+    with psycopg.connect(server.environment["DATABASE_URL"]) as other:
+        other.execute("LOCK TABLE accounts_client IN ACCESS EXCLUSIVE MODE")
+        refused = assert_refused(caller.register(signer), 503, "SERVICE_UNAVAILABLE")
+        other.rollback()
+    assert refused["details"]["retry_after"] > 0
+    assert_granted(caller.register(signer))
+    shown = "from django.db import connection as c; print(c.cursor().execute('SHOW statement_timeout').fetchone())"
+    assert "('0',)" in server.manage("shell", "-v0", "-c", shown).stdout  # a command takes its time
+    caller.close()
+
+
+def test_lists_come_from_the_replica_and_everything_else_does_not(server: DataFoldServer) -> None:
+    """What comes from the replica shows by what is missing."""
     signer, caller = Signer("replicated"), Caller(server.base_url)
     assert_granted(caller.register(signer))
     server.manage("approve_key", signer.key_id)

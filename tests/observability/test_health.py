@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import redis
 
 from tests.support import services
 from tests.support.server import DataFoldServer
+from tests.support.signing import Signer
 from tests.support.stack import Stack, current_stack, new_folder
-from tests.support.wire import assert_granted, assert_refused
+from tests.support.wire import assert_granted, assert_refused, raw_connection
 
 # Three, and as much again for a machine that runs other tests beside; what hangs would hang for minutes.
 BOUND_SECONDS = 6.0
@@ -135,13 +137,27 @@ def fragile(own: OwnServices, start_server: Callable[..., DataFoldServer]) -> Da
     return start_server("fragile", **own.environment())
 
 
+@contextmanager
+def every_thread_busy(server: DataFoldServer) -> Iterator[None]:
+    """More registrations than the server has threads; what is away holds all of them up."""
+    with ExitStack() as stack:
+        for number in range(24):
+            body = json.dumps({"client_id": f"busy-{number}", "public_key": Signer().public_hex})
+            connection = stack.enter_context(raw_connection(server.port))
+            connection.send(
+                "POST /api/v1/crypto/keys/register HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            )
+        yield
+
+
 @POSTGRES_ONLY
 @pytest.mark.parametrize("part", ["database", "redis"])
 def test_a_part_that_hangs_delays_nothing_and_is_named(
     own: OwnServices, fragile: DataFoldServer, part: str
 ) -> None:
     assert_granted(get(fragile, "/health/ready")[0])
-    with own.paused(part):
+    with own.paused(part), every_thread_busy(fragile):
         for _ in range(2):
             answer, seconds = get(fragile, "/health/ready")
             assert seconds < BOUND_SECONDS

@@ -7,8 +7,10 @@ import select
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
 from typing import Any
 
 import httpx2
@@ -17,13 +19,14 @@ import pytest
 
 from tests.support.server import DataFoldServer
 from tests.support.signing import Signer
-from tests.support.wire import Caller, RawConnection, raw_connection
+from tests.support.wire import Caller, RawConnection, assert_granted, raw_connection
 
 pytestmark = pytest.mark.one_stack
 
 HOST = "Host: 127.0.0.1\r\n"
 LIVE = f"GET /health/live HTTP/1.1\r\n{HOST}\r\n"
 POST = f"POST /api/v1/crypto/keys/register HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+UPLOAD = "/api/v1/schemas/events/versions/1/validate-file"
 BUNDLE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
 
@@ -200,6 +203,58 @@ def test_work_that_overruns_the_limit_is_given_up_and_the_server_goes_on(impatie
         trust_env=False,
         timeout=20,
     ).is_success
+
+
+def test_while_all_threads_hang_health_answers_and_memory_is_bounded(impatient: DataFoldServer) -> None:
+    """What has arrived and waits for a thread takes memory, too: over the limit it is answered 503, not done."""
+    body = json.dumps({"client_id": "weighty", "public_key": Signer().public_hex})
+    bodies = [body.ljust(1024 * 1024)] * 2 + ["x" * 1024 * 1024] * 68
+    requests = [f"{POST}Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies]
+    with ExitStack() as stack:
+        with nobody_can_write(impatient):
+            waiting = [stack.enter_context(connect(impatient, request)) for request in requests]
+            assert select.select(waiting, [], [], 10)[0]
+            for path in ("/health/live", "/health/ready", "/metrics"):
+                url = impatient.base_url + path
+                assert httpx2.get(url, trust_env=False, timeout=5).status_code == 200
+        outcomes = Counter(outcome(sock) for sock in waiting)
+    done = outcomes["200"] + outcomes["409 DUPLICATE_PUBLIC_KEY"] + outcomes["400 MALFORMED_JSON"]
+    assert outcomes["200"] == outcomes["409 DUPLICATE_PUBLIC_KEY"] == 1
+    assert done > 30
+    assert outcomes["503 SERVICE_UNAVAILABLE"] == 70 - done >= 10
+
+
+def outcome(sock: socket.socket) -> str:
+    """Status and error code of the answer that waits there."""
+    answer = HTTPResponse(sock)
+    answer.begin()
+    error = json.loads(answer.read())["error"]
+    return f"{answer.status} {error['code'] if error else ''}".strip()
+
+
+def test_slow_uploads_that_are_given_up_do_not_cost_the_worker(impatient: DataFoldServer) -> None:
+    """Their threads end by themselves; only one that hangs in the application is lost."""
+    signer, caller = Signer("uploads-slowly"), Caller(impatient.base_url)
+    assert_granted(caller.register(signer))
+    impatient.manage("approve_key", signer.key_id)
+    schema = {"name": "events", "fields": [{"name": "id", "type": "string"}]}
+    assert caller.signed(signer, "POST", "/api/v1/schemas", schema).status_code == 201
+    body, media = b" " * 2 * 1024 * 1024, {"Content-Type": "text/csv"}
+    workers = impatient.arbiter.children()
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(raw_connection(impatient.port)) for _ in range(2)]
+        for connection in uploads:
+            signed = signer.sign("POST", impatient.base_url + UPLOAD, content=body, headers=media)
+            fields = "".join(f"{name}: {value}\r\n" for name, value in signed.headers.items())
+            fields += f"Host: 127.0.0.1:{impatient.port}\r\nContent-Length: {len(body)}\r\n"
+            connection.send(f"POST {UPLOAD} HTTP/1.1\r\n{fields}\r\n")
+        while not all(connection.readable(0.1) for connection in uploads):
+            for connection in uploads:
+                connection.send(" ")
+        assert [connection.read_answer().error_code() for connection in uploads] == ["REQUEST_TIMEOUT"] * 2
+    assert [live(impatient) for _ in range(3)] == [200] * 3
+    assert impatient.arbiter.children() == workers
+    caller.close()
 
 
 @contextmanager
