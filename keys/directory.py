@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from django.conf import settings
 from django.db.models import Case, IntegerField, QuerySet, When
@@ -21,6 +21,7 @@ from django.db.models import Case, IntegerField, QuerySet, When
 from accounts.models import Client, ClientStatus
 from keys.httpsig import PublicKey
 from keys.models import VERIFYING, Key, KeyStatus
+from project.proxies import parse_network
 
 MAX_VERIFYING = 3
 MAX_OTHERS = 3
@@ -163,7 +164,7 @@ def _record(client: Client, keys: list[Key]) -> ClientRecord:
         status_reason=client.status_reason,
         profile=client.profile,
         scopes=frozenset(client.scopes),
-        networks=tuple(ip_network(network) for network in client.allowed_networks),
+        networks=tuple(parse_network(network) for network in client.allowed_networks),
         rate_limit=client.rate_limit,
         metadata=dict(client.metadata),
         keys=tuple(

@@ -1,4 +1,6 @@
-"""A limit on wrong signatures per address, applied before any cryptography.
+"""A limit on refused signatures per address, applied before any cryptography.
+
+Whatever is wrong with them: each costs a round trip to the store, and a replay the cryptography, too.
 
 It is counted in the shared store, so that it holds across processes. A client whose signatures held from
 the same address a moment ago is let through while its neighbours are refused: behind one gateway, one who
@@ -10,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from keys.errors import RateLimited, ReplayCheckUnavailable
 from keys.rates import SharedLimit, seconds_left
@@ -21,8 +24,8 @@ _HELD_SECONDS = 600.0
 _REMEMBERED = 10_000
 
 
-class WrongSignatures:
-    """What this process knows of addresses that sign wrongly."""
+class RefusedSignatures:
+    """What this process knows of addresses whose signatures are refused."""
 
     def __init__(self) -> None:
         self._by_address = SharedLimit("failures")
@@ -35,21 +38,21 @@ class WrongSignatures:
         if not rate:
             return
         network = caller_network(address)
-        if self._by_client.is_over(f"{network}:{keyid}", now):
+        if self._by_client.is_over(_client_at(network, keyid), now):
             raise _too_many(rate, now)
         if self._by_address.is_over(network, now) and not self._is_known(network, keyid, now):
             raise _too_many(rate, now)
 
     def count(self, address: str, keyid: str, now: float) -> None:
-        """One more wrong signature. Never raises: the refusal stands, whether it can be counted or not."""
+        """One more refused signature. Never raises: the refusal stands, whether it can be counted or not."""
         if not settings.DATAFOLD_FAILURE_RATE:
             return
         network, rate = caller_network(address), parse_rate(settings.DATAFOLD_FAILURE_RATE)
         try:
             if self._is_known(network, keyid, now):
-                self._by_client.count(f"{network}:{keyid}"[:80], rate, now)
+                self._by_client.count(_client_at(network, keyid), rate, now)
             self._by_address.count(network, rate, now)
-        except ReplayCheckUnavailable:
+        except (ReplayCheckUnavailable, DatabaseError):
             return
 
     def note_held(self, address: str, keyid: str, now: float) -> None:
@@ -62,19 +65,23 @@ class WrongSignatures:
         return self._held.get((network, keyid), 0.0) > now - _HELD_SECONDS
 
 
+def _client_at(network: str, keyid: str) -> str:
+    return f"{network}:{keyid}"[:80]
+
+
 def _too_many(rate: str, now: float) -> RateLimited:
     limit, period = parse_rate(rate)
     reset = seconds_left(period, now)
     current_context().quota = Quota("failures", limit, period, 0, reset)
     return RateLimited(
-        f"More than {limit} wrong signatures came from this address; no more are checked for {reset} s. Check the key "
-        "and what it signs: POST /api/v1/crypto/signatures/inspect says what is wrong.",
+        f"More than {limit} signatures from this address were refused; no more are checked for {reset} s. The refusals "
+        "before this one said why; POST /api/v1/crypto/signatures/inspect looks at a signature more closely.",
         retry_after=reset,
         limit=limit,
     )
 
 
 @lru_cache(maxsize=1)
-def wrong_signatures() -> WrongSignatures:
+def refused_signatures() -> RefusedSignatures:
     """This process's."""
-    return WrongSignatures()
+    return RefusedSignatures()

@@ -22,6 +22,7 @@ from project.encryption import SecretUnreadable, decrypt, encrypt
 ALGORITHM = "ed25519"
 RESPONSE_LIFETIME = timedelta(minutes=5)
 DIRECTORY_LIFETIME = timedelta(hours=24)
+PUBLISHED_SECONDS = 1.0  # no longer: who meets a new key's signature looks it up in the directory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,17 @@ def published() -> list[ServerKey]:
     active = ServerKey.objects.filter(active=True)
     fresh = ServerKey.objects.filter(active=False, published_until__gt=now, forgotten_at__isnull=True)
     return [*active, *fresh.order_by("-created_at")]
+
+
+def published_signers() -> list[tuple[ServerKey, ServerSigner]]:
+    """As `published`, each with its private half; cached in this process for a moment, for anybody may ask."""
+    global _published
+    found = _published
+    if found is None or found[0] <= time.monotonic():
+        signers = [(key, signer_of(key)) for key in published()]
+        found = _published = (time.monotonic() + PUBLISHED_SECONDS, signers)
+    now = timezone.now()
+    return [pair for pair in found[1] if pair[0].published_until is None or pair[0].published_until > now]
 
 
 def rotate(*, actor: Actor, reason: str = "", compromised: bool = False) -> ServerKey:
@@ -109,6 +121,8 @@ def forget_retired(now: datetime) -> Counts:
         forgotten += ServerKey.objects.filter(pk=key.pk, forgotten_at__isnull=True).update(
             secret=_seal(key.thumbprint, None), forgotten_at=now
         )
+    if forgotten:
+        transaction.on_commit(clear_cache)
     return {"forgotten": forgotten}
 
 
@@ -140,13 +154,14 @@ def vouched_for(thumbprint: str) -> bool:
 
 
 def clear_cache() -> None:
-    """Have this process read the active key anew."""
-    global _cached
-    _cached = None
+    """Have this process read the keys anew."""
+    global _cached, _published
+    _cached = _published = None
 
 
-# One assignment replaces it, so threads need no lock: at worst two of them read the same key.
+# One assignment replaces each, so threads need no lock: at worst two of them read the same keys.
 _cached: tuple[float, ServerSigner] | None = None
+_published: tuple[float, list[tuple[ServerKey, ServerSigner]]] | None = None
 
 
 def _create() -> ServerKey:

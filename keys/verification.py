@@ -14,9 +14,9 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from keys.directory import ClientRecord, KeyRecord, directory
-from keys.errors import ClientNotFound, KeysError, ReplayCheckUnavailable
+from keys.errors import ClientNotFound, KeysError, RateLimited, ReplayCheckUnavailable
 from keys.explanation import explain
-from keys.failures import wrong_signatures
+from keys.failures import refused_signatures
 from keys.httpsig import (
     PROFILES,
     Policy,
@@ -33,7 +33,7 @@ from keys.httpsig import (
     select_signature,
     signature_base,
 )
-from keys.memo import SignatureMemo
+from keys.memo import SignatureMemo, digest_of
 from keys.replay import Outcome, Spent, replay_store
 from keys.spending import note_client_quota, refuse_unless_fresh, spend_nonce
 from keys.standing import check_standing
@@ -44,6 +44,10 @@ from project.metrics.hot import PhaseTimer, count_lookup, phase_timer
 from project.proxies import client_address
 
 __all__ = ["VerifiedSignature", "check_standing", "find_client", "verify_message", "verify_request"]
+
+
+# Neither is the signature's fault: the client's own rate, and a store that is away.
+_UNCOUNTED = (RateLimited, ReplayCheckUnavailable)
 
 
 class VerifiedSignature(NamedTuple):
@@ -87,10 +91,9 @@ def verify_message(
         body_known: the body is at hand; where it is not, its digest is left to whoever has it.
     """
     timer = phase_timer()
-    signature = select_signature(parse_signatures(message, PROFILES["standard"].limits))
-    check_keyid(signature)
+    signature = _parse(message, address=address, now=now)
     keyid = signature.keyid or ""
-    wrong_signatures().check(address, keyid, now)
+    refused_signatures().check(address, keyid, now)
     timer.lap("parse")
     client = find_client(signature, message, address=address, now=now)
     timer.lap("lookup")
@@ -103,12 +106,25 @@ def verify_message(
         context = current_context()
         context.log_fields["claimed_client_id"] = client.client_id
         context.profile = client.profile
+        if not isinstance(refusal, _UNCOUNTED):
+            refused_signatures().count(address, keyid, now)
         if isinstance(refusal, SignatureVerificationFailed):
-            wrong_signatures().count(address, keyid, now)
             explain(refusal, signature, message, client)
         raise
-    wrong_signatures().note_held(address, keyid, now)
+    refused_signatures().note_held(address, keyid, now)
     return VerifiedSignature(holds.client, holds.key, signature, holds.base, message, holds.policy, spent)
+
+
+def _parse(message: Request, *, address: str, now: float) -> UnverifiedSignature:
+    """The signature that is meant for this server. What is none counts against the address like a wrong one."""
+    try:
+        signature = select_signature(parse_signatures(message, PROFILES["standard"].limits))
+        check_keyid(signature)
+    except SignatureError:
+        refused_signatures().check(address, "", now)
+        refused_signatures().count(address, "", now)
+        raise
+    return signature
 
 
 def find_client(
@@ -126,7 +142,10 @@ def find_client(
     count_lookup("directory", client is not None)
     if client is None:
         if not directory().has_met(keyid):
-            _refuse_under_every_profile(signature, message, now)
+            if refusal := _hopeless(signature, message, now):
+                refused_signatures().count(address, keyid, now)
+                current_context().log_fields["claimed_client_id"] = keyid[:64]
+                raise refusal
             unknown_keyids().check(address, now)
         client = directory().reload(keyid) if keyid else None
     if client is None:
@@ -136,13 +155,12 @@ def find_client(
     return client
 
 
-def _refuse_under_every_profile(signature: UnverifiedSignature, message: Request, now: float) -> None:
-    """Raise what the standard profile objects to, if all profiles do: that needs no look at the database."""
+def _hopeless(signature: UnverifiedSignature, message: Request, now: float) -> SignatureError | None:
+    """What the standard profile objects to, if all profiles do: no look at the client could help."""
     refusal = _objection(signature, message, PROFILES["standard"], now)
     if refusal is None or not all(_objection(signature, message, each, now) for each in PROFILES.values()):
-        return
-    current_context().log_fields["claimed_client_id"] = (signature.keyid or "")[:64]
-    raise refusal
+        return None
+    return refusal
 
 
 def _objection(
@@ -186,7 +204,7 @@ def _verify(claim: _Claim, client: ClientRecord) -> tuple[_Holds, Spent]:
     except ReplayCheckUnavailable:
         raise
     except (SignatureError, KeysError):
-        if not _has_changed(client):
+        if not _may_be_lifted(claim) or not _has_changed(client):
             raise
     holds = _check(claim, _reload(claim))
     return holds, _spend(claim, holds, from_database=True)
@@ -214,13 +232,14 @@ def _check_cryptography(
     memo = signature_memo()
     if memo is None:
         return check_signature(signature, base, client.keys, policy.algorithms)
-    thumbprint = memo.recall(signature.raw_signature, base)
+    digest = digest_of(signature.raw_signature, base)
+    thumbprint = memo.recall(digest)
     count_lookup("memo", bool(thumbprint))
     for key in client.keys:
         if key.thumbprint == thumbprint:
             return key
     key = check_signature(signature, base, client.keys, policy.algorithms)
-    memo.remember(signature.raw_signature, base, key.thumbprint)
+    memo.remember(digest, key.thumbprint)
     return key
 
 
@@ -230,6 +249,18 @@ def _spend(claim: _Claim, holds: _Holds, *, from_database: bool) -> Spent:
     )
     claim.timer.lap("replay")
     return spent
+
+
+def _may_be_lifted(claim: _Claim) -> bool:
+    """Whether a newer record could let the claim in: not what every profile refuses, nor another body."""
+    if _hopeless(claim.signature, claim.message, claim.now):
+        return False
+    try:
+        if claim.body_known:
+            check_content_digest(claim.message)
+    except SignatureError:
+        return False
+    return True
 
 
 def _has_changed(client: ClientRecord) -> bool:

@@ -17,7 +17,29 @@ Network = IPv4Network | IPv6Network
 
 @lru_cache(maxsize=16)
 def parse_networks(networks: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ip_network(network, strict=False) for network in networks)
+    return tuple(parse_network(network) for network in networks)
+
+
+def parse_network(network: str) -> Network:
+    """The network, of IPv4 where it is one that is written as IPv6 (::ffff:10.0.0.0/104). Raises ValueError."""
+    parsed = ip_network(network, strict=False)
+    if isinstance(parsed, IPv6Network) and parsed.prefixlen >= 96:
+        mapped = parsed.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, parsed.prefixlen - 96))
+    return parsed
+
+
+def plain_address(address: str) -> str:
+    """The IPv4 address of a caller that a socket for both families names as IPv6 (::ffff:10.0.0.1)."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return address if mapped is None else str(mapped)
 
 
 def in_networks(address: str, networks: list[str]) -> bool:
@@ -45,7 +67,7 @@ def address_behind(address: str, forwarded_for: str) -> str:
     if not in_networks(address, settings.DATAFOLD_TRUSTED_PROXIES):
         return address
     for hop in reversed(forwarded_for.split(",")[-20:]):
-        candidate = hop.strip()
+        candidate = plain_address(hop.strip())
         try:
             ip_address(candidate)
         except ValueError:
@@ -63,14 +85,13 @@ def caller_of(address: str, forwarded_for: str) -> str:
 
 def caller_network(address: str) -> str:
     """What limits count by: the IPv4 address, or the /64 that an IPv6 caller chooses its addresses from."""
+    address = plain_address(address)
     if ":" not in address:
         return address
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
     return ":".join(parsed.exploded.split(":")[:4])
 
 

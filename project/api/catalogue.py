@@ -395,7 +395,9 @@ CATALOGUE: dict[str, Entry] = {
         "Try again; report the request id.",
     ),
     "SERVICE_UNAVAILABLE": Entry(
-        503, "A part of the server is away.", "Try again after Retry-After seconds."
+        503,
+        "A part of the server is away, or more requests wait than it has memory for.",
+        "Try again after Retry-After seconds, signed anew.",
     ),
 }
 

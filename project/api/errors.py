@@ -12,9 +12,12 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from keys.api.throttles import count_unsigned_refusal
+from keys.errors import KeysError
 from keys.httpsig import WANT_CONTENT_DIGEST, SignatureError
 from keys.refusals import SIGNATURE_CODES, keep_refusal
 from keys.wire import NOT_OURS
@@ -52,6 +55,7 @@ _DRF_CODES: list[tuple[type[exceptions.APIException], str]] = [
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER: every refusal in the envelope; None (a 500) for what is no refusal."""
     request = context["request"]
+    error = _or_throttled(error, request, context.get("view"))
     code, message, details, status = _describe(error, request)
     if not code:
         return None
@@ -67,6 +71,16 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     _add_fields(response, error, status, details, request, context.get("view"))
     keep_refusal(getattr(request, "_request", request), response, code=code, message=message, details=details)
     return response
+
+
+def _or_throttled(error: Exception, request: Any, view: Any) -> Exception:
+    """A refused signature counts where it is verified; other 401s count as what they are, anonymous."""
+    if isinstance(error, SignatureError | KeysError) or not isinstance(request, Request):
+        return error
+    status = status_of(error.code) if isinstance(error, DomainError) else getattr(error, "status_code", 0)
+    if status != 401:
+        return error
+    return count_unsigned_refusal(request, view) or error
 
 
 def _describe(error: Exception, request: Any) -> tuple[str, str, dict[str, Any], int]:

@@ -24,6 +24,7 @@ from project.db.clock import unix_now_sql
 from project.health.probes import Facts, Probes
 from project.queues import redis_client
 
+REPORT_SECONDS = 3.0
 _WORKER_SECONDS = 0.7
 _MIGRATIONS_REMEMBERED_SECONDS = 30.0
 
@@ -45,6 +46,28 @@ def _probes(pid: int) -> Probes:
             "beat": check_beat,
         }
     )
+
+
+class Report:
+    """What all parts say, remembered for REPORT_SECONDS: anybody may ask, and workers take their time to answer.
+
+    One asks, and whoever comes meanwhile waits for the same answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._parts: dict[str, Facts] = {}
+
+    def read(self) -> dict[str, Facts]:
+        with self._lock:
+            if self._until <= time.monotonic():
+                self._parts = probes().ask(all_parts())
+                self._until = time.monotonic() + REPORT_SECONDS
+            return self._parts
+
+
+report = Report()
 
 
 def needed_parts() -> list[str]:

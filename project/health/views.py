@@ -10,10 +10,10 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from project.api.envelope import failure, rfc3339, success
 from project.health.parts import (
-    all_parts,
     needed_parts,
     probes,
     process_facts,
+    report,
     serving_parts,
     uptime_seconds,
 )
@@ -70,31 +70,34 @@ def detailed(request: HttpRequest) -> JsonResponse:
     """Everything that a person on call looks at first.
 
     Always 200: it is a report and not a probe, and its readers want it most when something is down.
+    What the parts say may be some seconds old.
     Figures are for DATAFOLD_METRICS_NETWORKS and for operators; anybody else reads which parts are well.
     """
-    parts = probes().ask(all_parts())
-    report: Facts = {
+    parts = report.read()
+    answer: Facts = {
         "application": {"name": settings.APP_NAME, "version": settings.VERSION, "status": _overall(parts)},
         "services": _states(parts),
     }
-    if _may_read_figures(request, database=parts["database"]):
-        report["application"]["uptime_seconds"] = uptime_seconds()
-        report["system"] = process_facts()
-        report["configuration"] = {
+    if _may_read_figures(request):
+        answer["application"]["uptime_seconds"] = uptime_seconds()
+        answer["system"] = process_facts()
+        answer["configuration"] = {
             "debug": settings.DEBUG,
             "datafold_auth_enabled": settings.DATAFOLD_ENABLE_AUTH,
             "datafold_auth_required": settings.DATAFOLD_REQUIRE_AUTH,
             "registration_policy": settings.DATAFOLD_REGISTRATION_POLICY,
         }
-        report["services"] = parts
-    return JsonResponse(success(report))
+        answer["services"] = parts
+    return JsonResponse(success(answer))
 
 
-def _may_read_figures(request: HttpRequest, *, database: Facts) -> bool:
+def _may_read_figures(request: HttpRequest) -> bool:
     if in_networks(client_address(request), settings.DATAFOLD_METRICS_NETWORKS):
         return True
-    # The session is read from the database: while that hangs, so would this answer.
-    if database["status"] != "healthy":
+    # The session is read from the database: while that hangs, so would this answer. The report may be too old to say.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return False
+    if probes().ask(["database"])["database"]["status"] != "healthy":
         return False
     return isinstance(request.user, User) and request.user.is_active
 

@@ -51,13 +51,14 @@ def families(state: dict[str, Facts]) -> Iterator[GaugeMetricFamily]:
         "datafold_audit_seal_lag_seconds",
         "Age of the oldest event of the audit log that is not sealed; 0 for none.",
     )
+    # Not "job": Prometheus has a label of that name on whatever it scrapes, and puts ours aside.
     started = GaugeMetricFamily(
-        "datafold_job_last_started_timestamp_seconds", "When each job last began.", labels=["job"]
+        "datafold_job_last_started_timestamp_seconds", "When each job last began.", labels=["task"]
     )
     finished = GaugeMetricFamily(
-        "datafold_job_last_success_timestamp_seconds", "When each job last ran through.", labels=["job"]
+        "datafold_job_last_success_timestamp_seconds", "When each job last ran through.", labels=["task"]
     )
-    failing = GaugeMetricFamily("datafold_job_failing", "1 where the job's last run failed.", labels=["job"])
+    failing = GaugeMetricFamily("datafold_job_failing", "1 where the job's last run failed.", labels=["task"])
     depth = GaugeMetricFamily("datafold_queue_depth", "Background jobs that wait for a worker.")
     oldest = GaugeMetricFamily(
         "datafold_queue_oldest_seconds", "How long the oldest waiting job has waited; 0 for none."

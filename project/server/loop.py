@@ -11,6 +11,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from project.proxies import plain_address
 from project.server.board import Board
 from project.server.connection import Connection, Phase
 from project.server.signals import hold_stop_signals, release_stop_signals
@@ -161,7 +162,8 @@ class LoopWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 raise
             return False
         sock.setblocking(False)
-        connection = Connection(sock, client or ("", 0), listener.getsockname(), self.let_loop_send)
+        caller = (plain_address(client[0]), client[1]) if client else ("", 0)
+        connection = Connection(sock, caller, listener.getsockname(), self.let_loop_send)
         self.rest(connection, connection.since)
         self.connections.add(connection)
         if self.alive:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx2
 import pytest
 
+from project.proxies import parse_network, plain_address
 from project.ratelimit import parse_rate
 from tests.support.server import DataFoldServer
-from tests.support.signing import Signer
+from tests.support.signing import SignedRequest, Signer
 from tests.support.wire import Caller, assert_granted, assert_refused
 
 LetIn = Callable[[DataFoldServer, str], Signer]
@@ -22,8 +27,10 @@ FIELD = re.compile(r'"(?P<policy>[a-z-]+)";(?P<first>[qr])=(?P<number>\d+);(?P<s
 
 @pytest.fixture(scope="module")
 def strict_server(start_server: Callable[..., DataFoldServer]) -> DataFoldServer:
+    """It listens on both families where there are two: IPv4's addresses then arrive as ::ffff:127.0.0.1."""
     return start_server(
         "limits",
+        HOST="::" if socket.has_dualstack_ipv6() else "0.0.0.0",
         DATAFOLD_ANONYMOUS_RATE="20/hour",
         DATAFOLD_REGISTRATION_RATE="8/hour",
         DATAFOLD_VERIFY_RATE="5/hour",
@@ -164,10 +171,70 @@ def test_wrong_signatures_are_refused_before_any_cryptography(
     assert_granted(attacker.signed(neighbour, "GET", "/api/v1/auth/me"))
 
 
+def test_whatever_is_wrong_with_a_signature_counts(
+    strict_server: DataFoldServer, let_in: LetIn, come_from: Callable[[str], From]
+) -> None:
+    signer, neighbour = let_in(strict_server, "careless"), let_in(strict_server, "careful")
+
+    def prepared(**signing: Any) -> SignedRequest:
+        return caller.prepare(signer, "GET", "/api/v1/auth/me", **signing)
+
+    def tampered() -> SignedRequest:
+        signed = caller.prepare(signer, "POST", "/api/v1/auth/test", {"a": 1})
+        return replace(signed, content=b"{}")
+
+    def malformed() -> SignedRequest:
+        signed = prepared()
+        return replace(signed, headers={**signed.headers, "Signature-Input": "sig1=("})
+
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    wrong: dict[str, Callable[[], SignedRequest]] = {
+        "SIGNATURE_EXPIRED": lambda: prepared(created=long_ago),
+        "COMPONENT_NOT_COVERED": lambda: prepared(covered=["@method"]),
+        "NONCE_MISSING": lambda: prepared(nonce=""),
+        "DIGEST_MISMATCH": tampered,
+        "SIGNATURE_MALFORMED": malformed,
+        "NONCE_REUSED": lambda: spent,
+    }
+    stranger = Signer("never-met")  # refused before the database is asked who that is
+    wrong["TIMESTAMP_IN_FUTURE"] = lambda: caller.prepare(
+        stranger, "GET", "/api/v1/auth/me", created=datetime.now(UTC) + timedelta(hours=1)
+    )
+    for number, (code, make) in enumerate(wrong.items(), start=1):
+        caller = come_from(f"198.51.100.{number}")
+        spent = prepared()
+        if code == "NONCE_REUSED":
+            assert_granted(come_from("198.51.100.99").send(spent))
+        codes = Counter(caller.send(make()).json()["error"]["code"] for _ in range(13))
+        assert codes == {code: codes[code], "RATE_LIMITED": 13 - codes[code]}
+        assert 10 <= codes[code] <= 11  # the other process hears of it with its own next one
+        assert_granted(come_from("198.51.100.98").signed(neighbour, "GET", "/api/v1/auth/me"))
+
+
+def test_unsigned_calls_that_need_a_signature_are_counted(come_from: Callable[[str], From]) -> None:
+    caller = come_from("203.0.113.9")
+    paths = ["/api/v1/auth/me", "/api/v1/operators/clients"]  # a client's call, an operator's
+    answers = [caller.http.get(paths[number % 2]) for number in range(24)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 4
+    assert quota(answers[0])[:4] == ("anonymous", 20, 3600, 19)
+    assert_refused(answers[-1], 429, "RATE_LIMITED")
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
 @pytest.mark.parametrize("rate", ["", "60", "x/minute", "60/fortnight", "-1/minute", "1.5/second"])
 def test_a_rate_that_is_none_is_refused(rate: str) -> None:
     with pytest.raises(ValueError, match="is not a rate"):
         parse_rate(rate)
+
+
+def test_an_ipv4_address_is_one_in_whatever_clothes() -> None:
+    assert plain_address("::ffff:10.0.0.1") == plain_address("::FFFF:A00:1") == "10.0.0.1"
+    assert [plain_address(each) for each in ("10.0.0.1", "::1", "no:address", "")] == [
+        *("10.0.0.1", "::1", "no:address", "")
+    ]
+    assert str(parse_network("::ffff:10.0.0.0/104")) == "10.0.0.0/8"
+    assert str(parse_network("2001:db8::/32")) == "2001:db8::/32"
+    assert str(parse_network("::/0")) == "::/0"
 
 
 def test_rates() -> None:

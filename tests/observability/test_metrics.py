@@ -101,14 +101,14 @@ def test_phases_and_caches(scraper: Scraper, caller: Caller, signer: Signer) -> 
 def test_state_of_keys_jobs_and_the_log(server: DataFoldServer, scraper: Scraper, signer: Signer) -> None:
     server.manage("housekeeping")
     deadline = time.monotonic() + 30  # the state is remembered for some seconds, by each worker
-    while not scraper.value("datafold_job_last_success_timestamp_seconds", job="expire-keys"):
+    while not scraper.value("datafold_job_last_success_timestamp_seconds", task="expire-keys"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert scraper.value("datafold_state_up", part="database") == 1
     assert scraper.value("datafold_keys", status="active") >= 1
-    assert scraper.value("datafold_job_failing", job="expire-keys") == 0
+    assert scraper.value("datafold_job_failing", task="expire-keys") == 0
     assert scraper.value("datafold_audit_seal_lag_seconds") >= 0
-    started = scraper.value("datafold_job_last_started_timestamp_seconds", job="heartbeat")
+    started = scraper.value("datafold_job_last_started_timestamp_seconds", task="heartbeat")
     assert abs(time.time() - started) < 300
 
 

@@ -63,6 +63,13 @@ def test_no_signature_outlives_the_publication_of_its_key() -> None:
     assert f";expires={int(soon.timestamp())};" in line
 
 
+def test_anybody_may_ask_often(django_assert_num_queries: Any) -> None:
+    """Neither the database nor the encryption keys are asked each time."""
+    first = WireClient().get(PATH)
+    with django_assert_num_queries(0):
+        assert WireClient().get(PATH).content == first.content
+
+
 def test_asking_for_a_signature_does_not_add_one() -> None:
     response = WireClient().get(PATH, headers={"Accept-Signature": 'sig9=("@status")'})
     assert "sig9" not in response["Signature-Input"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from datafold_sdk import ServerKeys
 
 from tests.support.server import DataFoldServer
@@ -10,5 +12,8 @@ from tests.support.server import DataFoldServer
 def test_the_directory_is_read_before_and_after_a_rotation(datafold_server: DataFoldServer) -> None:
     before = ServerKeys.fetch(datafold_server.base_url)
     datafold_server.manage("rotate_server_key")
-    after = ServerKeys.fetch(datafold_server.base_url)
+    deadline = time.monotonic() + 10
+    while (after := ServerKeys.fetch(datafold_server.base_url)).thumbprints == before.thumbprints:
+        assert time.monotonic() < deadline  # a second is enough for every process
+        time.sleep(0.05)
     assert set(before.thumbprints) < set(after.thumbprints), "old keys stay published"

@@ -12,12 +12,12 @@ def forget() -> None:
     from keys import server_keys
     from keys.api.throttles import shared_limit
     from keys.directory import directory
-    from keys.failures import wrong_signatures
+    from keys.failures import refused_signatures
     from keys.verification import unknown_keyids
 
     directory().clear()
     server_keys.clear_cache()
-    for remembered in (shared_limit, wrong_signatures, unknown_keyids):
+    for remembered in (shared_limit, refused_signatures, unknown_keyids):
         remembered.cache_clear()
     cache.clear()
     if url := os.environ["REDIS_URL"]:

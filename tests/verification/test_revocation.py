@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,25 @@ def test_a_flood_of_wrong_signatures_asks_the_database_nothing(
             assert client.send(forger.sign("GET", "http://testserver/api/v1/auth/me")).status_code == 401
     assert [query["sql"] for query in queries] == []
     refusals.forget()
+
+
+@pytest.mark.django_db
+def test_whether_a_record_is_out_of_date_is_asked_only_where_that_could_help(
+    on_redis: RedisServer, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keys import verification
+
+    signer, call = register_active("careless"), "http://testserver/api/v1/auth/me"
+    asked: list[object] = []
+    monkeypatch.setattr(verification, "_has_changed", asked.append)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    hopeless = [signer.sign("GET", call, created=long_ago), signer.sign("GET", call, covered=["@method"])]
+    assert [client.send(signed).status_code for signed in hopeless] == [401, 401]
+    assert asked == []
+    nine_minutes_ago = datetime.now(UTC) - timedelta(minutes=9)  # fresh for the profile "lenient"
+    assert client.send(signer.sign("GET", call, created=nine_minutes_ago)).status_code == 401
+    assert client.send(Signer("careless").sign("GET", call)).status_code == 401  # a key approved elsewhere?
+    assert len(asked) == 2
 
 
 @pytest.mark.django_db
