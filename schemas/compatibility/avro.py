@@ -22,6 +22,7 @@ PROMOTIONS: Final = {
     "bytes": ("string",),
 }
 
+ANY_NAMED: Final = "named"
 BRANCHES_PER_STEP: Final = 20
 
 AvroTrail = tuple[tuple[AvroType, str | int], ...]
@@ -110,11 +111,16 @@ class _Resolution:
             yield from _logical(writer, reader, trail)
 
     def _into_union(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
-        """Readers take the first branch that matches by kind and name; some prefer one of the same full name."""
+        """Readers take the first branch that matches by kind and name.
+
+        Some prefer one of the same full name, some match by the name alone and look at the kind too late.
+        """
         close = self._branches_for(reader, writer.kind, writer)
         self.budget.spend(len(close) // BRANCHES_PER_STEP)
         if writer.name and close:
-            taken = [close[0], *(branch for branch in close[1:] if branch.name == writer.name)]
+            called_alike = self._branches_for(reader, ANY_NAMED, writer)[0]
+            taken = [called_alike] if called_alike is not close[0] else []
+            taken += [close[0], *(branch for branch in close[1:] if branch.name == writer.name)]
             failing = [branch for branch in taken if not self.resolves(writer, branch)]
             if not failing:
                 return
@@ -133,11 +139,14 @@ class _Resolution:
         yield _finding("MISSING_UNION_BRANCH", message, writer, reader, trail)
 
     def _branches_for(self, union: AvroType, kind: str, writer: AvroType) -> list[AvroType]:
-        """The branches of `kind`, in their order; those of the writer's name if it has one."""
+        """The branches of `kind`, or of any that has names, in their order; of a writer with a name only its own."""
         known = self._branches.get(id(union))
         if known is None:
             known = self._branches[id(union)] = _by_kind_and_name(union)
-        keys = ((kind, writer.short_name), (kind, f"={writer.name}")) if writer.name else ((kind, ""),)
+        keys = [(kind, "")]
+        if writer.name:
+            short = f"~{writer.short_name}"
+            keys = [(kind, writer.short_name), (kind, f"={writer.name}"), (kind, short)]
         return [union.branches[index] for index in sorted({i for key in keys for i in known.get(key, ())})]
 
     def _records(self, writer: AvroType, reader: AvroType, trail: AvroTrail) -> Iterator[AvroFinding]:
@@ -184,11 +193,18 @@ def _names_match(writer: AvroType, reader: AvroType) -> bool:
 
 
 def _by_kind_and_name(union: AvroType) -> dict[tuple[str, str], list[int]]:
-    """Where in a union each kind and name is read: names without their namespace, aliases in full behind "="."""
+    """Where in a union each kind and name is read: names without their namespace, aliases in full behind "=".
+
+    Under any kind aliases without their namespace, too, behind "~": some readers compare these.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for index, branch in enumerate(union.branches):
         for name in {branch.short_name, *(f"={alias}" for alias in branch.aliases)}:
             found.setdefault((branch.kind, name), []).append(index)
+            if branch.name:
+                found.setdefault((ANY_NAMED, name), []).append(index)
+        for alias in branch.aliases:
+            found.setdefault((ANY_NAMED, f"~{alias.rpartition('.')[2]}"), []).append(index)
     return found
 
 

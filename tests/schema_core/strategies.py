@@ -1,6 +1,7 @@
 """Generated schemas and documents."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -99,18 +100,31 @@ def _grown(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-json_schemas: st.SearchStrategy[Any] = st.recursive(st.booleans() | _leaf_keywords, _grown, max_leaves=6)
+_references = st.sampled_from(["#/$defs/A", "#/$defs/A", "#/$defs/B"]).map(lambda name: {"$ref": name})
+_parts: st.SearchStrategy[Any] = st.recursive(
+    st.booleans() | _leaf_keywords | _references, _grown, max_leaves=6
+)
+
+
+@st.composite
+def json_schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Schemas with two definitions that they and these may refer to, recursion included."""
+    schema = draw(_parts)
+    schema = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    return schema | {"$defs": {name: draw(_parts) for name in "AB"}}
 
 
 @st.composite
 def schema_pairs(draw: st.DrawFn) -> tuple[Any, Any]:
-    """Two schemas; often the second is the first with some keyword left out."""
-    old = draw(json_schemas)
-    if isinstance(old, dict) and old and draw(st.booleans()):
-        gone = draw(st.sampled_from(sorted(old)))
-        changed = {key: value for key, value in old.items() if key != gone}
-        return (old, changed) if draw(st.booleans()) else (changed, old)
-    return old, draw(json_schemas)
+    """Two schemas; often the second is the first with some keyword of it or of its definitions left out."""
+    old = draw(json_schemas())
+    if draw(st.integers(0, 3)) == 0:
+        return old, draw(json_schemas())
+    changed = deepcopy(old)
+    place = draw(st.sampled_from([changed, *changed["$defs"].values()]))
+    if isinstance(place, dict) and (keywords := sorted(place.keys() - {"$defs"})):
+        del place[draw(st.sampled_from(keywords))]
+    return (old, changed) if draw(st.booleans()) else (changed, old)
 
 
 _definitions: st.SearchStrategy[dict[str, Any]] = st.recursive(

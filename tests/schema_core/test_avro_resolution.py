@@ -69,3 +69,18 @@ def test_a_change_below_many_optional_records_is_one_difference_and_quickly_foun
 
     assert codes(nested("int"), nested("string")) == ["MISSING_UNION_BRANCH"]
     assert codes(nested("int"), nested("long")) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"type": "record", "name": "x.A", "fields": []},
+        {"type": "fixed", "name": "x.A", "size": 2},
+        {"type": "record", "name": "x.B", "fields": [], "aliases": ["A"]},
+    ],
+)
+def test_a_branch_of_the_same_name_and_another_kind_is_in_the_way(before: Any) -> None:
+    """`fastavro` takes the first branch by name alone, and fails."""
+    enum = {"type": "enum", "name": "y.A", "symbols": ["X"]}
+    assert [d.code for d in check("avro", enum, [before, enum], "BACKWARD").differences] == ["TYPE_MISMATCH"]
+    assert check("avro", enum, [enum, before], "BACKWARD").compatible
