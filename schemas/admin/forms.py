@@ -14,7 +14,6 @@ from keys.admin.forms import DateInput, DateTimeInput
 from schemas.decisions import MAX_BREAK_GLASS
 from schemas.models import Schema
 
-
 WHO_READS_IT = "Kept in the audit log, and told to clients that use the schema."
 
 
