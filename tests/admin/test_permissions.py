@@ -10,6 +10,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from accounts import operators
 from accounts.audit import Actor
 from accounts.models import AuditEvent, Client, User
 from keys import lifecycle
@@ -203,9 +204,8 @@ def test_only_admins_manage_operators(
     browser = sit_down("pat", role)
     change = reverse("admin:accounts_user_change", args=[other.pk])
     assert browser.get(change).status_code == 200, "everybody with a role sees who the operators are"
-    response = browser.post(
-        change, {"username": "zoe", "first_name": "Zoë", "email": "", "is_active": "on", "role": "manager"}
-    )
+    form = {"first_name": "Zoë", "email": "", "is_active": "on", "role": "manager", "reason": "promoted"}
+    response = browser.post(change, {**form, "seen": operators.snapshot(other)})
     assert response.status_code == (302 if role == "admin" else 403)
     assert [str(held) for held in User.objects.get(pk=other.pk).roles] == [
         "manager" if role == "admin" else "auditor"
