@@ -69,7 +69,7 @@ def _named_by_the_document_around(leaf: str) -> dict[str, Any]:
 
 
 TREE = {"$dynamicAnchor": "node", "type": "object", "properties": {"c": {"$dynamicRef": "#node"}}}
-DEEP_TREE = {"$dynamicAnchor": "node", "properties": {"c": _object("d", {"$dynamicRef": "#node"})}}
+DEEP_TREE = {"$dynamicAnchor": "node", "properties": {"c": {"properties": {"d": {"$dynamicRef": "#node"}}}}}
 OF_DRAFT_7 = {
     "dependencies": {"q": ["r"]},
     "definitions": {"x": {"type": "string"}},
