@@ -58,9 +58,7 @@ def test_api_without_a_version_is_the_current_one(client: WireClient) -> None:
     assert versioned["version"] == current["version"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/api/nothing", "/api/v1/nothing/", "/api/v2/schemas", "/%00", "/é"]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/api/nothing", "/api/v1/nothing/", "/api/v2/schemas", "/é"])
 def test_unknown_paths(client: WireClient, path: str) -> None:
     assert_envelope(client.get(path), status=404, code="NOT_FOUND")
 
