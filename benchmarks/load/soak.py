@@ -123,13 +123,14 @@ def _signed_ahead(presigner: Presigner, count: int, rate: float) -> Iterator[Pla
 
 def section(soak: Soak) -> str:
     latencies = soak.outcome.percentiles()
+    unexpected = f" {dict(soak.outcome.unexpected)}" if soak.outcome.unexpected else ""
     lines = [
         "## Soak",
         "",
         f"{soak.outcome.seconds / 60:.1f} minutes at {soak.outcome.offered:.0f} requests a second "
         f"({SHARE_OF_SATURATION:.0%} of the saturation of {soak.processes} processes): "
         f"{soak.outcome.answered} answers, "
-        f"{sum(soak.outcome.unexpected.values())} errors {dict(soak.outcome.unexpected) or ''}, "
+        f"{sum(soak.outcome.unexpected.values())} errors{unexpected}, "
         f"{soak.outcome.lost} given up. "
         + ", ".join(f"{name} {value:.1f} ms" for name, value in latencies.items())
         + ".",
