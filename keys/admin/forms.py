@@ -193,7 +193,8 @@ class CompromiseForm(RevokeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         since = self.fields["compromised_since"]
-        since.required, since.help_text = True, "Everything that the key signed from then on is listed as suspect."
+        since.required = True
+        since.help_text = "Everything that the key signed from then on is listed as suspect."
         self.fields["reason"].required = "preview" not in self.data
         if len(self.keys) == 1:
             self.initial["compromised_since"] = self.keys[0].compromised_since
