@@ -159,6 +159,9 @@ def test_nonces_by_profile() -> None:
         ("9f86d081884c7d659a2feaa0c55ad015", True),  # 128 bits in hex
         ("b2Vb0yTq3mJ8aZk1vXc7Lw", True),  # 128 bits in base64url
         ("b2Vb0yTq3mJ8aZk1vXc7Lw==", True),
+        ("7vxw3k9-yb2mq5t8zr1hcd", True),  # 128 bits in base64url that happen to have no capital
+        ("7VXW3K9-YB2MQ5T8ZR1HCDNP", True),
+        ("9f9f8080884c9f9f9ff8ff8084cfc8f8", True),  # 128 bits in hex, six different digits
         ("9f86d081884c7d659a2feaa0c55ad01", False),  # 124 bits
         ("4f9d3c1e-7a5b-1c2d-8e6f-0a1b2c3d4e5", False),
         ("1700000000123456", False),  # a timestamp
