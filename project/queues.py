@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 DELIVERIES = "deliveries"
+FILES = "files"
 _SECONDS = 1.5
 
 

@@ -192,10 +192,12 @@ CACHES: dict[str, Any] = {
 
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_ALWAYS_EAGER: bool = not CELERY_BROKER_URL
-# Deliveries wait for strangers' receivers, so they have a queue of their own, and may have workers of their own.
-# A worker that names no queue takes both.
-CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "deliveries")}
-CELERY_TASK_ROUTES = {"accounts.tasks.*": {"queue": "deliveries"}}
+# Deliveries wait for strangers' receivers and files take as long as they are large, so each has a queue of its own, and
+# may have workers of its own. A worker that names no queue takes all of them.
+CELERY_TASK_QUEUES = {
+    name: {"exchange": name, "routing_key": name} for name in ("celery", "deliveries", "files")
+}
+CELERY_TASK_ROUTES = {"accounts.tasks.*": {"queue": "deliveries"}, "schemas.tasks.*": {"queue": "files"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

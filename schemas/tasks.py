@@ -1,4 +1,4 @@
-"""Celery tasks of the schemas; the jobs on a timetable are in `schemas.jobs`."""
+"""Celery tasks of the schemas, in the queue `files`; the jobs on a timetable are in `schemas.jobs`."""
 
 from __future__ import annotations
 

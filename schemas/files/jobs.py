@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.http import FileResponse
 from django.utils import timezone
 
+from project import queues
 from project.api.envelope import rfc3339
 from project.errors import DomainError
 from project.uploads import uploads_folder
@@ -31,6 +32,10 @@ _MEDIA_TYPES = {
     "text/csv": Media.CSV,
     "application/json": Media.JSON,
 }
+
+
+MOST_QUEUED = 100
+"""Tasks in the queue beyond which nothing is resumed: what waits there looks lost, too, and Redis is the nonces'."""
 
 
 class MediaTypeUnknown(DomainError):
@@ -157,15 +162,23 @@ def open_report(job: ValidationJob) -> FileResponse:
 
 
 def resume_lost(now: datetime) -> dict[str, int]:
-    """Start again what a killed worker left behind, from its last noted record on."""
+    """Start again what a killed worker left behind, from its last noted record on.
+
+    Raises:
+        redis.RedisError, OSError: the broker does not answer.
+    """
     lost = ValidationJob.objects.filter(state__in=UNFINISHED).filter(
         Q(heartbeat_at__lt=now - LEASE) | Q(heartbeat_at__isnull=True, created_at__lt=now - LEASE)
     )
-    keys = list(lost.values_list("pk", flat=True)[:100])
-    for key in keys:
+    queued, _ = queues.state(queues.FILES)
+    room = max(0, MOST_QUEUED - (queued or 0))
+    keys = list(lost.order_by("created_at").values_list("pk", flat=True)[: room + 1])
+    if len(keys) > room:
+        log.error("%d tasks wait for a worker that takes the queue %s", queued or 0, queues.FILES)
+    for key in keys[:room]:
         log.warning("validation taken up again", extra={"task": str(key)})
         start_in_background(key)
-    return {"resumed": len(keys)}
+    return {"resumed": len(keys[:room])}
 
 
 def purge(now: datetime) -> dict[str, int]:

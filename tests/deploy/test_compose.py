@@ -25,7 +25,18 @@ from tests.support.signing import Signer
 from tests.support.stack import PROJECT, new_folder, run_folder, server_variables
 from tests.support.wire import assert_granted
 
-SERVICES = {"prepare", "postgres", "redis", "migrate", "web", "worker", "deliveries", "beat", "proxy"}
+SERVICES = {
+    "prepare",
+    "postgres",
+    "redis",
+    "migrate",
+    "web",
+    "worker",
+    "deliveries",
+    "files",
+    "beat",
+    "proxy",
+}
 SERVICE_KEYS = {
     *(
         "image",
@@ -74,7 +85,7 @@ def test_it_is_what_compose_reads() -> None:
 
 def test_our_own_containers_can_do_little() -> None:
     services = read_compose()["services"]
-    for name in ("prepare", "migrate", "web", "worker", "deliveries", "beat", "proxy"):
+    for name in ("prepare", "migrate", "web", "worker", "deliveries", "files", "beat", "proxy"):
         assert services[name]["read_only"] is True, name
         assert services[name]["cap_drop"] == ["ALL"], name
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
@@ -90,11 +101,12 @@ def test_webhooks_and_mail_find_a_way_out_and_the_worker_is_no_proxy() -> None:
         networks = document["services"][service]["networks"]
         assert [name for name in networks if not document["networks"][name].get("internal")] == ["out"]
         assert "front" not in networks  # whose addresses web believes what they say of callers
+    assert document["services"]["files"]["networks"] == ["back"], "it reads strangers' files"
 
 
 def test_mail_and_any_other_setting_can_be_set() -> None:
     values = {"EMAIL_URL": "submission://mail.example.com", "DATAFOLD_OPERATORS_EMAIL": "ops@example.com"}
-    for service in ("web", "worker", "deliveries", "beat"):
+    for service in ("web", "worker", "deliveries", "files", "beat"):
         found = read_compose(values)["services"][service]
         assert values.items() <= found["environment"].items()
         assert found["env_file"] == [{"path": "datafold.env", "required": False}]
@@ -103,7 +115,7 @@ def test_mail_and_any_other_setting_can_be_set() -> None:
 
 def test_every_queue_has_its_workers() -> None:
     services = read_compose()["services"]
-    taken = {name: queue_of(services[name]["command"]) for name in ("worker", "deliveries")}
+    taken = {name: queue_of(services[name]["command"]) for name in ("worker", "deliveries", "files")}
     assert sorted(taken.values()) == sorted(queues.names())
 
 
@@ -246,7 +258,7 @@ def stack() -> Iterator[Stack]:
     assert migrated.returncode == 0, migrated.stderr
     (stack.folder / "static").mkdir()
     stack.run("web", ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"])
-    for service in ("web", "worker", "deliveries", "beat"):
+    for service in ("web", "worker", "deliveries", "files", "beat"):
         stack.start(service)
     proxy = {name: stack.place(value) for name, value in stack.services["proxy"]["environment"].items()}
     listen = {
@@ -301,7 +313,7 @@ def test_worker_and_beat_are_at_work(stack: Stack, http: httpx2.Client) -> None:
     def at_work() -> bool:
         services = http.get("/health/detailed").json()["data"]["services"]
         nodes = [name.split("@")[0] for name in services["workers"].get("workers", {})]
-        return nodes == ["celery", "deliveries"] and all(
+        return nodes == ["celery", "deliveries", "files"] and all(
             facts["status"] == "healthy" for facts in services.values()
         )
 

@@ -56,7 +56,7 @@ def test_kinds_and_versions() -> None:
     assert {(found["kind"], found["apiVersion"]) for found in manifests()} == set(KINDS.items())
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "beat", "migrate"])
+@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "files", "beat", "migrate"])
 def test_a_pod_can_do_little(name: str) -> None:
     spec = pods()[name]["spec"]
     assert spec["automountServiceAccountToken"] is False

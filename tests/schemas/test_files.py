@@ -379,6 +379,25 @@ def test_with_a_broker_a_worker_does_it(
     assert ValidationJob.objects.get(pk=job).state == "done"
 
 
+def test_without_a_worker_that_takes_them_files_do_not_fill_the_broker(
+    owner: SignedClient,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What waits in the queue for over a minute looks as lost as what a killed worker left."""
+    make("events")
+    for _ in range(2):
+        upload(owner, lines(ROW))
+    ValidationJob.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    for waiting, resumed in ((jobs.MOST_QUEUED - 1, 1), (jobs.MOST_QUEUED, 0), (None, 2)):
+        monkeypatch.setattr("project.queues.state", lambda *_, waiting=waiting: (waiting, None))
+        assert jobs.resume_lost(timezone.now()) == {"resumed": resumed}
+    assert "a worker that takes the queue files" in caplog.text
+
+
 def test_without_a_broker_a_thread_of_the_process_does_it(
     owner: SignedClient, make: Make, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

@@ -44,11 +44,13 @@ class Workers:
         body = {"name": "rows", "fields": FIELDS}
         assert self.caller.signed(self.signer, "POST", "/api/v1/schemas", body).status_code == 201
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *queues: str) -> subprocess.Popen[bytes]:
+        """A worker of these queues; of all where none is named."""
         log = (run_folder() / f"validator-{self.server.port}-{len(self.started)}.log").open("wb")
+        named = ("--queues", ",".join(queues), "--hostname", f"{queues[0]}@%h") if queues else ()
         options = ("--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat")
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "project", "worker", *options],
+            [sys.executable, "-m", "celery", "-A", "project", "worker", *options, *named],
             cwd=PROJECT,
             env=self.server.environment | {"DJANGO_SETTINGS_MODULE": "project.settings"},
             stdout=log,
@@ -76,6 +78,9 @@ class Workers:
 
     def get(self, path: str) -> Any:
         return self.caller.signed(self.signer, "GET", path).json()["data"]
+
+    def health(self, part: str) -> Any:
+        return self.caller.signed(self.signer, "GET", "/health/detailed").json()["data"]["services"][part]
 
     def wait(self, path: str, until: Callable[[Any], bool]) -> Any:
         deadline = time.monotonic() + SECONDS
@@ -151,6 +156,21 @@ def test_a_file_that_comes_while_the_broker_is_away_is_validated_later(
     server.manage("housekeeping")
     assert workers.wait(task, lambda task: task["state"] == "done")["result"]["valid"] == 1
     workers.kill(worker)
+
+
+@pytest.mark.one_stack
+def test_files_hold_up_no_other_job(workers: Workers) -> None:
+    """One slot for jobs, none for files: the file came first, and a job is done all the same."""
+    workers.start("celery")
+    task = workers.upload(gzip.compress(json.dumps(ROW).encode()))
+    Celery(broker=workers.broker).send_task("keys.tasks.run_job", args=("heartbeat",))
+    deadline = time.monotonic() + SECONDS
+    while workers.health("beat")["last_tick"] is None:
+        assert time.monotonic() < deadline, "no job was done"
+        time.sleep(0.05)
+    assert workers.get(task)["state"] == "queued"
+    workers.start("files")
+    assert workers.wait(task, lambda task: task["state"] == "done")["result"]["valid"] == 1
 
 
 A_MINUTE_LATER = """
