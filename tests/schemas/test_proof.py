@@ -18,6 +18,7 @@ from keys.models import Key
 from schemas.documents import read_document
 from schemas.models import SchemaVersion
 from schemas.proof import prove
+from schemas.receipts import author_of
 from tests.schemas.conftest import FIELDS, WITH_NOTE
 from tests.support.client import SignedClient
 
@@ -64,6 +65,16 @@ def test_a_receipt_that_was_touched_does_not_hold(make: Make, broken: Any, name:
     proof = prove(version)
     assert proof.verdict == "broken"
     assert name in [check.name for check in proof.checks if not check.passed]
+
+
+def test_what_was_only_tried_is_no_proof_that_it_was_written(owner: SignedClient, make: Make) -> None:
+    """A check of compatibility is signed over the very body that would write the version."""
+    make("events")
+    version = SchemaVersion.objects.select_related("schema", "author", "author_key").get()
+    checked = owner.call("POST", "/api/v1/schemas/events/compatibility", {"fields": FIELDS})
+    verified = checked.renderer_context["request"].auth
+    version.receipt = author_of(verified, received_at=timezone.now()).receipt
+    assert [check.name for check in prove(version).checks if not check.passed] == ["request"]
 
 
 def test_content_that_was_touched_does_not_match_its_receipt(make: Make) -> None:

@@ -188,6 +188,13 @@ def test_a_request_that_writes_nothing_is_no_proof(key: PrivateKey) -> None:
     assert failures(make_receipt(key, url="https://datafold.example/api/v1/auth/test")) == ["request"]
 
 
+@pytest.mark.parametrize("below", ["", "/compatibility", "/versions/1/validate", "/versions/1/validate-file"])
+def test_what_was_only_tried_is_no_proof_that_it_was_written(key: PrivateKey, below: str) -> None:
+    """A check of compatibility is signed over the very body that would write the version."""
+    url = f"https://datafold.example/api/v1/schemas/user_events{below}"
+    assert failures(make_receipt(key, url=url, body={"fields": FIELDS})) == ["request"]
+
+
 def test_the_lines_must_be_those_that_the_parameters_list(key: PrivateKey) -> None:
     """A base whose parameters list less than its lines, signed as it stands by the key itself."""
     receipt = make_receipt(key)

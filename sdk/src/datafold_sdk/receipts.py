@@ -197,9 +197,10 @@ def _check_request(receipt: Mapping[str, Any]) -> str:
     if method not in ("POST", "PUT"):
         raise _CheckFailedError(f"The method {method!r} does not write a schema.")
     segments = [unquote(part) for part in urlsplit(target).path.split("/") if part]
-    if "schemas" not in segments:
+    below = segments[segments.index("schemas") + 1 :] if "schemas" in segments else None
+    # Only these two write. A check of compatibility is signed over the same body, and writes nothing.
+    if below is None or (below and below[1:] != ["versions"]):
         raise _CheckFailedError(f"{target!r} is not where schemas are written.")
-    below = segments[segments.index("schemas") + 1 :]
     name = below[0] if below else _body(receipt).get("name")
     if name != receipt.get("schema"):
         raise _CheckFailedError(f"The request wrote the schema {name!r}, not {receipt.get('schema')!r}.")
