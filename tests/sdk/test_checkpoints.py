@@ -150,6 +150,7 @@ def test_a_checkpoint_of_the_servers_key_holds(log: Log) -> None:
         {"type": "other"},
         {"alg": "rsa-pss-sha512"},
         {"sealed_at": "soon"},
+        {"hash": "0" * 64},
         {"extra": float("nan")},
     ],
     ids=lambda change: next(iter(change)),
@@ -244,7 +245,13 @@ def _no_index(proof: dict[str, Any]) -> None:
     proof["index"] = True
 
 
-@pytest.mark.parametrize("change", [_changed_event, _other_place, _longer_path, _no_path, _no_index])
+def _no_event(proof: dict[str, Any]) -> None:
+    proof["event"] = []
+
+
+@pytest.mark.parametrize(
+    "change", [_changed_event, _other_place, _longer_path, _no_path, _no_index, _no_event]
+)
 def test_a_changed_proof_does_not_hold(log: Log, change: Callable[[dict[str, Any]], None]) -> None:
     log.seal()
     proof = copy.deepcopy(log.proof(1, 0))
@@ -263,6 +270,21 @@ def test_an_event_is_checked_against_what_is_pinned(
     log.events[1][0]["reason"] = "rewritten in the database"
     with pytest.raises(VerificationError):
         pin.check_event(client, log.keys, 4)
+
+
+def test_the_proof_of_another_event_does_not_count(
+    client: DataFoldClient, server: Server, log: Log, pin: CheckpointPin
+) -> None:
+    log.seal(2)
+
+    def answer(received: Received) -> Reply:
+        return success(log.proof(2, 1)) if received.url.endswith("/proof") else log.answer(received)
+
+    server.answer = answer
+    assert pin.check_event(client, log.keys, 5)["id"] == 5
+    with pytest.raises(VerificationError, match="not 4") as caught:
+        pin.check_event(client, log.keys, 4)
+    assert caught.value.code == "PROOF_INVALID"
 
 
 def test_a_pin_that_was_changed_or_is_unreadable_is_told(log: Log, pin: CheckpointPin) -> None:

@@ -66,6 +66,17 @@ def test_a_file_is_sent_again_where_more_must_be_signed(
     check_upload(server, key, file)
 
 
+def test_a_name_that_is_nothing_but_packed_needs_a_media_type(
+    server: Server, client: DataFoldClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.gz"
+    path.write_bytes(gzip.compress(ROWS))
+    with pytest.raises(ConfigurationError, match="media_type"):
+        client.schemas.validate_file("x", 2, path)
+    client.schemas.validate_file("x", 2, path, media_type="application/x-ndjson")
+    assert server.received[0].headers["Content-Encoding"] == "gzip"
+
+
 def test_a_large_file_is_never_held_in_memory(server: Server, client: DataFoldClient, tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     path.write_bytes(b"id,name\n" + b"1,somebody\n" * 2_000_000)

@@ -37,7 +37,8 @@ class FileBody(httpx2.SyncByteStream, httpx2.AsyncByteStream):
         self.path = Path(path)
         suffixes = [suffix.lower() for suffix in self.path.suffixes]
         self.gzipped = suffixes[-1:] == [".gz"]
-        known = MEDIA_TYPES.get((suffixes[:-1] if self.gzipped else suffixes)[-1:][0] if suffixes else "")
+        unpacked = suffixes[:-1] if self.gzipped else suffixes
+        known = MEDIA_TYPES.get(unpacked[-1]) if unpacked else None
         if media_type is None and known is None:
             raise ConfigurationError(
                 f"The name of {self.path.name} does not say what is in it. Give media_type, such as "

@@ -66,13 +66,16 @@ class Checkpoint:
         try:
             body = rfc8785.dumps(facts)
             _check_signature(document, body)
+            digest = hashlib.sha256(body).hexdigest()
+            if document.get("hash", digest) != digest:
+                raise _invalid("its hash is not that of what it says")
             return cls(
                 number=_count(document, "number"),
                 batch_size=_count(document, "batch_size"),
                 tree_size=_count(document, "tree_size"),
                 root=_hash(document, "root"),
                 previous=_hash(document, "previous"),
-                hash=hashlib.sha256(body).hexdigest(),
+                hash=digest,
                 key_id=document["keyid"],
                 sealed_at=datetime.fromisoformat(document["sealed_at"]),
                 document=dict(document),
@@ -161,7 +164,10 @@ def verify_inclusion(proof: Mapping[str, Any], trusted: Checkpoint | ServerKeys)
         if checkpoint.hash != trusted.hash:
             raise _proof_invalid("it is under another checkpoint than the trusted one")
     try:
-        leaf = event_leaf(proof["event"])
+        event = proof["event"]
+        if not isinstance(event, Mapping):
+            raise TypeError("event")
+        leaf = event_leaf(event)
         path = [bytes.fromhex(node) for node in proof["path"]]
         index = proof["index"]
         if type(index) is not int or len(path) > _MAX_PATH:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .checkpoints import Checkpoint, verify_chain, verify_checkpoint, verify_inclusion
 from .client import DataFoldClient
-from .errors import ConfigurationError, InvalidResponseError
+from .errors import ConfigurationError, InvalidResponseError, VerificationError
 from .operations import API
 from .verification import ServerKeys
 
@@ -85,6 +85,10 @@ class CheckpointPin:
         verify_chain(chain_from(client, head), under)
         verify_inclusion(proof, under)
         event: dict[str, Any] = proof["event"]
+        if event.get("id") != event_id:
+            raise VerificationError(
+                f"The server proved the event {event.get('id')!r}, not {event_id}.", code="PROOF_INVALID"
+            )
         return event
 
     def _save(self, checkpoint: Checkpoint) -> None:
