@@ -11,7 +11,6 @@ from typing import Any, Final
 import httpx2
 
 from . import errors
-from ._upload import FileBody
 from ._version import __version__
 from .auth import RotationAuth, SignatureAuth
 from .challenge import DemandCache
@@ -110,31 +109,34 @@ class Plan:
         }
 
     def follow(self, request: httpx2.Request, response: httpx2.Response, hops: int) -> httpx2.Request | None:
-        """The request that a redirect asks for, to be signed afresh; None if the answer is final.
+        """The read that a redirect asks for, to be signed afresh; None if the answer is final.
+
+        Nobody signs a redirect. A write that followed one would be signed for a path that somebody between
+        chose, and a signed answer would answer another question than the caller's.
 
         Raises:
-            RedirectRefusedError: it leads to another origin, would change the method, or never ends.
+            RedirectRefusedError: it is for a write, or where answers must be signed; it leads to another
+                origin, or never ends.
         """
         if not response.has_redirect_location:
             return None
-        keeps_method = response.status_code in (307, 308) or request.method in ("GET", "HEAD")
+        may_follow = request.method in ("GET", "HEAD") and self.server_keys is None
         try:
             target = request.url.join(response.headers["Location"])
             same_origin = target.origin == request.url.origin
         except (httpx2.InvalidURL, ValueError):
             raise redirect_refused(response) from None
-        if not keeps_method or not same_origin or hops > MAX_REDIRECTS:
+        if not may_follow or not same_origin or hops > MAX_REDIRECTS:
             raise redirect_refused(response)
         headers = [
             (k, v) for k, v in request.headers.multi_items() if k not in ("signature", "signature-input")
         ]
-        extensions = dict(request.extensions)
-        if isinstance(request.stream, FileBody):
-            return httpx2.Request(
-                request.method, target, headers=headers, stream=request.stream, extensions=extensions
-            )
         return httpx2.Request(
-            request.method, target, headers=headers, content=request.content, extensions=extensions
+            request.method,
+            target,
+            headers=headers,
+            content=request.content,
+            extensions=dict(request.extensions),
         )
 
     def finish(self, call: Call, response: httpx2.Response) -> JSONObject:

@@ -96,7 +96,7 @@ def redirect_refused(response: httpx2.Response) -> errors.RedirectRefusedError:
     target = response.headers.get("Location", "")
     return errors.RedirectRefusedError(
         f"The server redirects {response.request.method} {response.request.url} to {target!r}. A signature "
-        "holds for one method and URL at one origin, so it is not sent there. If this is where the server "
+        "holds for one method and URL: only a plain read follows, within the origin. If this is where the server "
         "lives, make it the base_url.",
         status=response.status_code,
         details={"location": target},
