@@ -94,6 +94,24 @@ def test_a_refused_rotation_keeps_the_old_key_and_no_other(
     assert len(list(home.glob("*.pem"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "NONCE_REUSED"), (403, "KEY_REVOKED"), (409, "DUPLICATE_PUBLIC_KEY"), (408, "x"), (502, "x")],
+)
+def test_a_rotation_that_may_have_taken_effect_keeps_the_new_key(
+    command: Command, server: Server, home: Path, status: int, code: str
+) -> None:
+    """A proxy that repeats a request gets the first one carried out and shows the second one's refusal."""
+    command("keygen")
+    [old_file] = home.glob("*.pem")
+    server.answer = lambda _: refusal(status, code)
+    failed = command("rotate", "--json")
+    assert failed.returncode == 1
+    [new_file] = set(home.glob("*.pem")) - {old_file}
+    assert json.loads(failed.stdout)["error"]["details"]["new_key_file"] == str(new_file)
+    assert "new_key_file" in command("rotate").stderr
+
+
 @pytest.mark.parametrize("how", ["hex", "path", "pem", "file"])
 def test_the_environment_names_the_key(
     command: Command, server: Server, key: PrivateKey, tmp_path: Path, how: str
@@ -309,3 +327,40 @@ def test_what_the_server_warns_of_is_said(command: Command, server: Server) -> N
     called = command("me")
     assert "Rotate by 2030-01-31." in called.stderr
     assert json.loads(command("me", "--json").stdout)["meta"]["warnings"] == ["Rotate by 2030-01-31."]
+
+
+def test_what_was_done_but_cannot_be_kept_is_told(
+    command: Command, server: Server, key: PrivateKey, tmp_path: Path
+) -> None:
+    """In a container the configuration's folder may not be there, nor may anything be made."""
+    server.answer = registering
+    (tmp_path / "config").symlink_to(tmp_path / "nowhere")
+    registered = command(
+        "register", "--client-id", "app-1", "--json", DATAFOLD_PRIVATE_KEY=key.private_pem().decode()
+    )
+    assert registered.returncode == 0, registered.stderr
+    assert json.loads(registered.stdout)["data"]["client_id"] == "app-1"
+    assert "client_id=app-1" in registered.stderr
+
+
+def test_a_configuration_that_cannot_be_read_is_wrong_usage(
+    command: Command, server: Server, home: Path
+) -> None:
+    (home / "config.json").mkdir(parents=True)
+    for arguments in (["config"], ["me"], ["config", "client_id=a"]):
+        result = command(*arguments)
+        assert result.returncode == 2
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status", "\udcff"], ["request", "G\u00c9T", "/x"], ["request", "GET", "/x?\udcff"]]
+)
+def test_words_that_cannot_be_sent_are_wrong_usage(
+    command: Command, server: Server, arguments: list[str]
+) -> None:
+    """Undecodable bytes arrive as lone surrogates."""
+    result = command(*arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert server.received == []

@@ -95,6 +95,8 @@ class Plan:
             raise errors.ConfigurationError(
                 f"{call.path!r} is not a path below {self.base_url}: it must start with one slash."
             )
+        if not (call.method.isascii() and call.method.isalpha()):
+            raise errors.ConfigurationError(f"{call.method!r} is not a method of HTTP.")
         headers = dict(call.headers or {})
         if call.file is not None:
             headers |= call.file.headers
@@ -167,6 +169,11 @@ def transport_errors(call: Call, base_url: httpx2.URL) -> Iterator[None]:
         raise errors.TransportError(f"{what} at {base_url} failed: {exc or type(exc).__name__}.") from exc
     except httpx2.InvalidURL as exc:
         raise errors.ConfigurationError(f"{call.path!r} cannot be a part of a URL: {exc}") from exc
+    except UnicodeEncodeError as exc:
+        # `from None`: the original would quote a header field, which may hold a secret.
+        raise errors.ConfigurationError(
+            f"{what!r} cannot be sent: a part of it, or of its headers, cannot be written as {exc.encoding}."
+        ) from None
 
 
 def _checked_base_url(base_url: str) -> httpx2.URL:

@@ -418,9 +418,12 @@ def _version(name: str, number: int) -> str:
 
 def _segment(text: str) -> str:
     """One path segment, whatever the text holds."""
-    if text in ("", ".", ".."):
-        raise ConfigurationError(f"{text!r} cannot be a part of a path.")
-    return quote(text, safe="")
+    try:
+        if text not in ("", ".", ".."):
+            return quote(text, safe="")
+    except UnicodeEncodeError:
+        pass
+    raise ConfigurationError(f"{text!r} cannot be a part of a path.")
 
 
 def _without_none(**members: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datafold_sdk.client import DataFoldClient
-from datafold_sdk.errors import APIError, ConfigurationError, KeyStateError
+from datafold_sdk.errors import ConfigurationError, DataFoldError, InvalidResponseError, KeyStateError
 from datafold_sdk.keys import PrivateKey
 from datafold_sdk.receipts import verify_receipt
 from datafold_sdk.refusals import JSONObject
@@ -21,6 +21,7 @@ from .store import SETTINGS, Settings, Store, read_text
 
 OK = 0
 REFUSED = 1
+_REFUSED_FOR_CERTAIN = frozenset({400, 403, 404, 422})
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def register(run: Run) -> int:
             enrolment_token=_secret(run.options.token),
         )
     data = _data(answer)
-    run.store.save(client_id=str(data.get("client_id")), server_url=settings.server_url)
+    if not isinstance(client_id := data.get("client_id"), str):
+        raise InvalidResponseError(f"{settings.server_url} did not say as whom it registered the key.")
+    _keep(run, client_id=client_id, server_url=settings.server_url)
     names = ("client_id", "registration_id", "algorithm", "thumbprint", "status", "expires_at")
     text = facts(f"Registered with {settings.server_url}.", data, names)
     if data.get("status") == "pending":
@@ -146,12 +149,18 @@ def rotate(run: Run) -> int:
         run.output.note(f"New key: {run.store.shown(path)}")
         try:
             answer = client.rotate(new_key, grace_seconds=run.options.grace)
-        except APIError as refusal:
-            if refusal.status is not None and refusal.status < 500:
-                path.unlink()  # Refused for certain: nobody will ever need it.
+        except DataFoldError as failure:
+            if _took_no_effect(failure):
+                path.unlink()  # Nobody will ever need it.
                 run.output.note("The old key stays in use; the new one is gone.")
+            else:
+                failure.details["new_key_file"] = str(path)
+                failure.details.setdefault(
+                    "cure",
+                    f"It may have taken effect: try `datafold me --key-file {path}` before you rotate again.",
+                )
             raise
-    run.store.save(private_key_file=str(path), algorithm=new_key.algorithm)
+    _keep(run, private_key_file=str(path), algorithm=new_key.algorithm)
     text = facts("Rotated. This profile signs with the new key from now on.", _data(answer))
     run.output.result(answer, text)
     _warn_of_override(run)
@@ -214,7 +223,7 @@ def read_json(argument: str) -> Any:
     """JSON given as text, as `@file`, or as `-` for standard input."""
     try:
         if argument == "-":
-            text = sys.stdin.read()
+            text = sys.stdin.read() if sys.stdin else ""
         else:
             text = read_text(Path(argument[1:])) if argument.startswith("@") else argument
         return json.loads(text)
@@ -236,6 +245,26 @@ def _credentials(client: DataFoldClient) -> Credentials:
     if client.credentials is None:
         raise ConfigurationError("No private key is configured.")
     return client.credentials
+
+
+def _took_no_effect(failure: DataFoldError) -> bool:
+    """Whether a rotation has failed for certain.
+
+    Where something between repeats a request, the first may have been carried out and the second be refused:
+    its nonce is used, the old key is no longer active, the new one is known.
+    """
+    if isinstance(failure, KeyStateError):
+        return False
+    return isinstance(failure, ConfigurationError) or failure.status in _REFUSED_FOR_CERTAIN
+
+
+def _keep(run: Run, **changes: str) -> None:
+    """Save settings after the server has acted: that they cannot be kept undoes nothing, and is told."""
+    try:
+        run.store.save(**changes)
+    except ConfigurationError as error:
+        settings = ", ".join(f"{name}={value}" for name, value in changes.items())
+        run.output.warn(f"datafold: done, but not kept: {error.message} Set it yourself: {settings}")
 
 
 def _warn_of_override(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ class Output:
 
     def result(self, answer: Any, text: str) -> None:
         """The answer itself for a script, `text` for a person, with what the server warns of."""
-        sys.stdout.write((json.dumps(answer, indent=2) if self.as_json else _printable(text)) + "\n")
+        _say(json.dumps(answer, indent=2) if self.as_json else _printable(text))
         meta = answer.get("meta") if isinstance(answer, dict) else None
         warnings = meta.get("warnings") if isinstance(meta, dict) else None
         for warning in warnings if isinstance(warnings, list) else ():
@@ -37,12 +38,16 @@ class Output:
     def note(self, text: str) -> None:
         """Something a person should know, beside the result."""
         if not self.as_json:
-            sys.stderr.write(_printable(text) + "\n")
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Something that a script's log must show, too."""
+        _say(_printable(text), to_stderr=True)
 
     def error(self, error: DataFoldError) -> None:
         """What happened, why, what to do now, and the request id to ask about."""
         if self.as_json:
-            sys.stdout.write(json.dumps(error.to_dict(), indent=2, default=str) + "\n")
+            _say(json.dumps(error.to_dict(), indent=2, default=str))
             return
         lines = [f"datafold: {error.message} [{error.code}]"]
         lines += [f"  why:  {error.cause}"] if error.cause else []
@@ -55,7 +60,7 @@ class Output:
             if name not in ("cause", "cure") and value not in said
         ]
         lines += [f"  request id: {error.request_id}"] if error.request_id else []
-        sys.stderr.write(_printable("\n".join(lines)) + "\n")
+        _say(_printable("\n".join(lines)), to_stderr=True)
 
 
 def facts(title: str, data: Mapping[str, Any], names: Sequence[str] = ()) -> str:
@@ -79,6 +84,18 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: s
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
     )
+
+
+def _say(text: str, *, to_stderr: bool = False) -> None:
+    """Print a text. That its reader has gone changes nothing about what was done."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    try:
+        print(text, file=stream, flush=stream is not None)
+    except OSError as error:
+        # Without this, Python complains once more on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def _brief(value: Any) -> str:

@@ -20,7 +20,8 @@ environment:
   DATAFOLD_SIGNING_PROFILE   strict, standard (default) or lenient
   DATAFOLD_PROFILE           which profile of the configuration file (default)
 
-exit codes: 0 done, 1 refused, 2 wrong usage or configuration, 3 no usable answer
+exit codes: 0 done, 1 refused, 2 wrong usage or configuration, 3 no usable answer,
+            74 the result could not be written
 """
 
 

@@ -90,16 +90,23 @@ class Store:
         )
 
     def save(self, **changes: str | None) -> None:
-        """Change settings of the profile; None removes one."""
+        """Change settings of the profile; None removes one.
+
+        Raises:
+            ConfigurationError: the file cannot be read or written.
+        """
         profiles = self._read()
         profile = dict(profiles.get(self.profile, {})) | changes
         profiles[self.profile] = {name: value for name, value in profile.items() if value is not None}
         self._make_folder()
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".config-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"profiles": profiles}, file, indent=2)
-            file.write("\n")
-        os.replace(temporary, self.path)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".config-")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"profiles": profiles}, file, indent=2)
+                file.write("\n")
+            os.replace(temporary, self.path)
+        except OSError as exc:
+            raise ConfigurationError(f"{self.path} cannot be written: {exc.strerror}.") from exc
 
     def write_key(self, key: PrivateKey, path: Path | None = None) -> Path:
         """Write a private key to a new file that only its owner can read (mode 0600).
@@ -148,6 +155,8 @@ class Store:
             parsed = json.loads(read_text(self.path))
         except FileNotFoundError:
             return {}
+        except OSError as exc:
+            raise ConfigurationError(f"{self.path} cannot be read: {exc.strerror}.") from exc
         except (ValueError, RecursionError):
             raise ConfigurationError(f"{self.path} is not valid JSON. Mend it or remove it.") from None
         profiles = parsed.get("profiles") if isinstance(parsed, dict) else None
