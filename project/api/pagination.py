@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,9 @@ from rest_framework.response import Response
 
 from project.api.envelope import ApiResponse
 from project.db.replica import read_from_replica
+
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+"""Of documents in one answer, where a list shows them. One document that is larger is a page of its own."""
 
 
 class EnvelopeCursorPagination(CursorPagination):
@@ -81,6 +85,43 @@ class EnvelopeCursorPagination(CursorPagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return schema
+
+
+class WeighedCursorPagination(EnvelopeCursorPagination):
+    """Ends a page before its documents weigh over `MAX_PAGE_BYTES`; the cursors lead on from there.
+
+    They are weighed in the database first: a page of the largest ones would fill the server's memory.
+    """
+
+    weight: Any
+    """What a row's documents weigh, as an expression."""
+    documents: tuple[str, ...] = ()
+    """Columns of the row that hold them; none where they are elsewhere."""
+
+    _fitting = EnvelopeCursorPagination.max_page_size
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        light = queryset.annotate(page_weight=self.weight).defer(*self.documents)
+        rows = super().paginate_queryset(light, request, view) or []
+        # A page that leads backwards grows backwards from its cursor.
+        self._fitting = _fitting(reversed(rows) if self.cursor and self.cursor.reverse else rows)
+        if len(rows) <= self._fitting and not self.documents:
+            return rows
+        return super().paginate_queryset(queryset, request, view)
+
+    def get_page_size(self, request: Request) -> int | None:
+        asked = super().get_page_size(request)
+        return min(asked, self._fitting) if asked else asked
+
+
+def _fitting(rows: Iterable[Any]) -> int:
+    """How many of the rows a page has room for: one at least, and any number where all of them fit."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += row.page_weight or 0
+        if total > MAX_PAGE_BYTES:
+            return max(number, 1)
+    return EnvelopeCursorPagination.max_page_size
 
 
 def _cursor(link: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,9 +12,10 @@ from rest_framework.views import APIView
 
 from accounts.models import Client
 from project.api.openapi import PAGE
-from project.api.pagination import EnvelopeCursorPagination
+from project.api.pagination import WeighedCursorPagination
+from project.db.weight import Weight
 from schemas.formats import FORMATS
-from schemas.models import Schema, SchemaState
+from schemas.models import Schema, SchemaState, SchemaVersion
 
 ORDERINGS = ("name", "-name", "created_at", "-created_at", "updated_at", "-updated_at")
 
@@ -36,7 +37,13 @@ class FilterSerializer(serializers.Serializer[Any]):
     ordering = serializers.ChoiceField(ORDERINGS, required=False, default="name")
 
 
-class SchemaPagination(EnvelopeCursorPagination):
+class SchemaPagination(WeighedCursorPagination):
+    weight = Subquery(
+        SchemaVersion.objects.filter(schema_id=OuterRef("pk"), number=OuterRef("served_number"))
+        .order_by()
+        .values(weight=Weight("content"))[:1]
+    )
+
     def __init__(self, ordering: str) -> None:
         super().__init__()
         # Two schemas may share a time, never a name.

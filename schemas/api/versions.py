@@ -14,7 +14,8 @@ from keys.authentication import signed_client
 from keys.verification import VerifiedSignature
 from project.api.envelope import ApiResponse
 from project.api.openapi import PAGE, enveloped
-from project.api.pagination import EnvelopeCursorPagination
+from project.api.pagination import WeighedCursorPagination
+from project.db.weight import Weight
 from schemas import access, reading, registry, usage
 from schemas.api.conditional import answer_version
 from schemas.api.schemas import SIGNED_ERRORS, WRITE_ERRORS, SchemaView, author_from, name_of, signer_of
@@ -56,8 +57,10 @@ def _client_pk(request: Request) -> int | None:
     return client.record.pk if client else None
 
 
-class VersionPagination(EnvelopeCursorPagination):
+class VersionPagination(WeighedCursorPagination):
     ordering = "-number"
+    weight = Weight("content")
+    documents = ("content",)
 
 
 class VersionListView(SchemaView):
