@@ -1,4 +1,4 @@
-"""What changes about operators: roles, activity, passwords, second factors. Each one transaction and one audit event.
+"""What changes about operators: roles, activity, passwords. Each one transaction and one audit event.
 
 Nobody changes their own role or activity, only admins change anybody's, and one active admin remains.
 """
@@ -6,19 +6,15 @@ Nobody changes their own role or activity, only admins change anybody's, and one
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
 from typing import Any
 
-from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core import signing
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from accounts.audit import Actor, record_event
-from accounts.authentication import guesses
 from accounts.clients import ReasonMissing
 from accounts.models import User
 from accounts.roles import Role
@@ -79,7 +75,7 @@ def create_operator(
         OperatorForbidden, UsernameTaken
         ValidationError: a field or the password is not acceptable.
     """
-    _refuse_unless_manager(actor, None)
+    refuse_unless_manager(actor, None)
     # Before it is judged: the normal form of what is allowed may not be.
     username = User.normalize_username(username)
     user = User(
@@ -112,8 +108,8 @@ def change_role(user: User, *, actor: Actor, role: Role | None, reason: str = ""
         OperatorForbidden, OwnAccount, LastAdmin, ReasonMissing
     """
     with transaction.atomic():
-        user = _locked(user)
-        _refuse_unless_manager(actor, user)
+        user = lock_operator(user)
+        refuse_unless_manager(actor, user)
         if user.roles == ([role] if role else []):
             return user
         if role is not Role.ADMIN:
@@ -171,9 +167,9 @@ def set_password(user: User, *, actor: Actor, password: str | None = None, reaso
         ValidationError: the password is not acceptable.
     """
     with transaction.atomic():
-        locked = _locked(user)
+        locked = lock_operator(user)
         if actor.user is None or actor.user.pk != locked.pk:
-            _refuse_unless_manager(actor, locked)
+            refuse_unless_manager(actor, locked)
         if password is None:
             password = secrets.token_urlsafe(15)
         else:
@@ -184,100 +180,6 @@ def set_password(user: User, *, actor: Actor, password: str | None = None, reaso
             user, actor=actor, action="operator.password_changed", before=None, after=None, reason=reason
         )
     return password
-
-
-def reset_second_factor(user: User, *, actor: Actor, reason: str) -> list[str]:
-    """Take the authenticator app, passkeys and recovery codes away from an operator who lost them, or a thief.
-
-    Every session and token of the account ends. The next sign-in takes the password alone, and where a second
-    factor is demanded leads to setting one up.
-
-    Returns:
-        The kinds that were taken away, e.g. ["recovery_codes", "totp"]; [] where there was none.
-
-    Raises:
-        OperatorForbidden, OwnAccount, ReasonMissing
-    """
-    if not reason.strip():
-        raise ReasonMissing("Say why, and how you know who asked: the reason is kept in the audit log.")
-    with transaction.atomic():
-        locked = _locked(user)
-        _refuse_unless_manager(actor, locked)
-        factors = Authenticator.objects.filter(user_id=locked.pk)
-        kinds = sorted(set(factors.values_list("type", flat=True)))
-        factors.delete()
-        _end_sessions(locked)
-        record_operator(
-            locked,
-            actor=actor,
-            action="operator.second_factor_reset",
-            before={"second_factor": kinds},
-            after=None,
-            reason=reason,
-        )
-    return kinds
-
-
-def unlock_operator(user: User, *, actor: Actor, reason: str) -> list[str]:
-    """Let an operator try again who is locked out after too many failed logins.
-
-    Returns:
-        The addresses that were locked.
-
-    Raises:
-        OperatorForbidden, OwnAccount, ReasonMissing
-        OperatorStateConflict: nothing is locked.
-        ReplayCheckUnavailable: the store of the counts is away.
-    """
-    _refuse_unless_manager(actor, user)
-    if not reason.strip():
-        raise ReasonMissing("Say why: the reason is kept in the audit log.")
-    with transaction.atomic():
-        _locked(user)
-        addresses = sorted(lock.address for lock in guesses.all_locks_of(user))
-        if not addresses:
-            raise OperatorStateConflict(f"{user.get_username()} is not locked out. Look again.", id=user.pk)
-        guesses.lift_all_locks(user)
-        record_operator(
-            user,
-            actor=actor,
-            action="operator.unlocked",
-            before={"locked_out_at": addresses},
-            after=None,
-            reason=reason,
-        )
-    return addresses
-
-
-def allow_password_login(user: User, *, actor: Actor, until: datetime, reason: str) -> User:
-    """Break-glass: let the account's password count until then although single sign-on is demanded.
-
-    Raises:
-        OperatorForbidden, OwnAccount, ReasonMissing
-        OperatorStateConflict: it is inactive, or has no password.
-    """
-    if not reason.strip():
-        raise ReasonMissing("Say why: the reason is kept in the audit log.")
-    with transaction.atomic():
-        locked = _locked(user)
-        _refuse_unless_manager(actor, locked)
-        if not locked.is_active or not locked.has_usable_password():
-            what = "has no password" if locked.is_active else "is inactive"
-            raise OperatorStateConflict(
-                f"{locked.get_username()} {what}: open another account, or set one first (manage.py changepassword).",
-                id=locked.pk,
-            )
-        locked.password_login_until = until
-        locked.save(update_fields=["password_login_until"])
-        record_operator(
-            locked,
-            actor=actor,
-            action="operator.password_login_allowed",
-            before=None,
-            after={"until": until.isoformat()},
-            reason=reason,
-        )
-    return locked
 
 
 def operator_facts(user: User) -> dict[str, Any]:
@@ -310,7 +212,7 @@ def refuse_if_changed(user: User, seen: str) -> None:
         raise OperatorStateConflict(
             "The page is not one of ours, or a too old one. Load it again.", id=user.pk
         )
-    now = operator_facts(_locked(user))
+    now = operator_facts(lock_operator(user))
     if changed := sorted(name for name, value in now.items() if token["facts"].get(name) != value):
         raise OperatorStateConflict(
             f"The operator {user.get_username()} changed while you were looking ({', '.join(changed)}), so nothing was "
@@ -360,10 +262,26 @@ def may_manage(actor: User, user: User | None = None) -> bool:
     return user is None or not user.is_superuser or actor.is_superuser
 
 
+def lock_operator(user: User) -> User:
+    """The row as it is now. The admins' group first: who counts the admins must count alone."""
+    list(Group.objects.select_for_update().filter(name=Role.ADMIN))
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def refuse_unless_manager(actor: Actor, user: User | None) -> None:
+    """Raises OperatorForbidden, OwnAccount."""
+    if actor.user is None:
+        return  # a command or single sign-on: who may start those decides
+    if user is not None and actor.user.pk == user.pk:
+        raise OwnAccount("Nobody decides about their own account. Ask another admin.")
+    if not may_manage(actor.user, user):
+        raise OperatorForbidden("Only admins manage operators, and only a superuser manages a superuser.")
+
+
 def _switch(user: User, *, active: bool, actor: Actor, action: str, reason: str) -> User:
     with transaction.atomic():
-        user = _locked(user)
-        _refuse_unless_manager(actor, user)
+        user = lock_operator(user)
+        refuse_unless_manager(actor, user)
         if user.is_active == active:
             raise OperatorStateConflict(
                 f"The operator {user.get_username()} is {'active' if active else 'inactive'} already. Look again.",
@@ -386,26 +304,6 @@ def _may_do_more(user: User, role: Role | None) -> bool:
         return False
     strength = list(reversed(Role))
     return all(strength.index(role) > strength.index(held) for held in user.roles)
-
-
-def _end_sessions(user: User) -> None:
-    """Every session and token of the account; it is a count, so none comes back with an older password."""
-    User.objects.filter(pk=user.pk).update(session_epoch=Coalesce(F("session_epoch"), 0) + 1)
-
-
-def _locked(user: User) -> User:
-    """The row as it is now. The admins' group first: who counts the admins must count alone."""
-    list(Group.objects.select_for_update().filter(name=Role.ADMIN))
-    return User.objects.select_for_update().get(pk=user.pk)
-
-
-def _refuse_unless_manager(actor: Actor, user: User | None) -> None:
-    if actor.user is None:
-        return  # a command or single sign-on: who may start those decides
-    if user is not None and actor.user.pk == user.pk:
-        raise OwnAccount("Nobody decides about their own account. Ask another admin.")
-    if not may_manage(actor.user, user):
-        raise OperatorForbidden("Only admins manage operators, and only a superuser manages a superuser.")
 
 
 def _refuse_last_admin(user: User) -> None:

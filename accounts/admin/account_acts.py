@@ -14,9 +14,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.account_help import reset_second_factor, unlock_operator
 from accounts.authentication.guesses import all_locks_of
 from accounts.models import User
-from accounts.operators import reset_second_factor, unlock_operator
 from project.admin_base import note_refusal, operator
 from project.errors import DomainError
 

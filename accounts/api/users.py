@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import operators
+from accounts import account_help, operators
 from accounts.api.base import MAX_ID, OPERATOR_ERRORS, NotFound, OperatorView, actor, model_errors
 from accounts.api.serializers import (
     ChangeRoleSerializer,
@@ -172,7 +172,7 @@ class UserResetSecondFactorView(OperatorView):
     def post(self, request: Request, user_id: int) -> ApiResponse:
         reason = self.body(ReasonSerializer).get("reason", "")
         user = person(user_id)
-        operators.reset_second_factor(user, actor=actor(request), reason=reason)
+        account_help.reset_second_factor(user, actor=actor(request), reason=reason)
         return changed(request, user, "second_factor_reset")
 
 
@@ -190,7 +190,7 @@ class UserUnlockView(OperatorView):
     def post(self, request: Request, user_id: int) -> ApiResponse:
         reason = self.body(ReasonSerializer).get("reason", "")
         user = person(user_id)
-        operators.unlock_operator(user, actor=actor(request), reason=reason)
+        account_help.unlock_operator(user, actor=actor(request), reason=reason)
         return changed(request, user, "operator_unlocked")
 
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.urls import reverse
 
-from accounts import operators
+from accounts import account_help
 from accounts.audit import Actor
 from accounts.models import AuditEvent, User
 from tests.operators.support import PASSWORD, Operator, actions, error_code
@@ -80,7 +80,7 @@ def test_where_a_second_factor_is_demanded_the_next_sign_in_leads_to_a_new_one(
     admin: Operator, victim: Operator, client: WireClient, settings: Any
 ) -> None:
     settings.DATAFOLD_REQUIRE_MFA = True
-    operators.reset_second_factor(victim.user, actor=Actor.operator(admin.user), reason="lost")
+    account_help.reset_second_factor(victim.user, actor=Actor.operator(admin.user), reason="lost")
     assert sign_in(client, victim.user.username).status_code == 302
     assert client.get("/admin/")["Location"] == "/account/2fa/"
 
@@ -88,7 +88,8 @@ def test_where_a_second_factor_is_demanded_the_next_sign_in_leads_to_a_new_one(
 def test_sessions_end_also_where_there_was_no_factor(admin: Operator, operator: MakeOperator) -> None:
     other = operator("auditor")
     session = signed_in(other)
-    assert operators.reset_second_factor(other.user, actor=Actor.operator(admin.user), reason="stolen") == []
+    taken = account_help.reset_second_factor(other.user, actor=Actor.operator(admin.user), reason="stolen")
+    assert taken == []
     assert session.get("/admin/").status_code == 302
     session = signed_in(Operator(User.objects.get(pk=other.user.pk), WireClient()))
     assert session.get("/admin/").status_code == 200

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from accounts.account_help import allow_password_login
 from accounts.models import User
-from accounts.operators import allow_password_login
 from keys.management.base import DataFoldCommand, actor_for, add_actor_argument
 
 LONGEST_MINUTES = 24 * 60

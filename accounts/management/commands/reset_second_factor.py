@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from accounts.account_help import reset_second_factor
 from accounts.models import User
-from accounts.operators import reset_second_factor
 from keys.management.base import DataFoldCommand, actor_for, add_actor_argument
 
 
