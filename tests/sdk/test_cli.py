@@ -221,6 +221,22 @@ def test_schemas_are_written_listed_and_deleted(command: Command, server: Server
     ]
 
 
+@pytest.mark.parametrize("words", [("list",), ("versions", "events")], ids=" ".join)
+def test_a_page_that_is_not_the_last_says_how_to_go_on(
+    command: Command, server: Server, words: tuple[str, ...]
+) -> None:
+    """A page of large documents ends early: whoever reads it must not take it for all there is."""
+    rows = [{"name": "events", "number": 2, "version": "1.0.0"}]
+    meta = {"pagination": {"limit": 1, "next_cursor": "cD0y", "has_more": True}}
+    server.answer = lambda _: Reply(200, {"success": True, "data": rows, "error": None, "meta": meta})
+    page = command("schemas", *words, "--limit", "1")
+    assert (page.returncode, "--cursor cD0y" in page.stderr) == (0, True)
+    assert command("schemas", *words, "--json").stderr == ""
+    server.answer = lambda _: success(rows)
+    assert command("schemas", *words, "--cursor", "cD0y").stderr == ""
+    assert [received.url.partition("?")[2] for received in server.received] == ["limit=1", "", "cursor=cD0y"]
+
+
 def test_an_incompatible_schema_fails_the_check_and_says_why(command: Command, server: Server) -> None:
     environ = {"DATAFOLD_PRIVATE_KEY": "ab" * 32}
     difference = {

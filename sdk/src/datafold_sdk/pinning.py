@@ -124,12 +124,13 @@ def chain_from(client: DataFoldClient, head: Checkpoint) -> Iterator[Checkpoint]
             checkpoint = Checkpoint.from_document(row)
             if checkpoint.number < head.number:
                 yield checkpoint
-        cursor = _next_cursor(answer)
+        cursor = next_cursor(answer)
         if cursor is None or not rows:
             return
 
 
-def _next_cursor(answer: dict[str, Any]) -> str | None:
+def next_cursor(answer: dict[str, Any]) -> str | None:
+    """What a list's next page is asked for with; None on the last one."""
     meta = answer.get("meta")
     pagination = meta.get("pagination") if isinstance(meta, dict) else None
     cursor = pagination.get("next_cursor") if isinstance(pagination, dict) else None

@@ -114,10 +114,14 @@ def _call_words(word: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
-def _schema_words(word: Callable[..., argparse.ArgumentParser], group: Any) -> None:
-    listing = word("list", schema_commands.list_schemas, group)
+def _page_options(listing: argparse.ArgumentParser) -> None:
     listing.add_argument("--limit", type=int)
     listing.add_argument("--cursor")
+
+
+def _schema_words(word: Callable[..., argparse.ArgumentParser], group: Any) -> None:
+    listing = word("list", schema_commands.list_schemas, group)
+    _page_options(listing)
     get = word("get", schema_commands.get_schema, group)
     get.add_argument("name", metavar="NAME")
     get.add_argument("version", nargs="?", type=int, metavar="NUMBER")
@@ -138,6 +142,7 @@ def _schema_words(word: Callable[..., argparse.ArgumentParser], group: Any) -> N
     check.add_argument("--against", metavar="WHAT", help="latest, in_use or the number of a version")
     versions = word("versions", schema_commands.list_versions, group)
     versions.add_argument("name", metavar="NAME")
+    _page_options(versions)
     delete = word("delete", schema_commands.delete_schema, group)
     delete.add_argument("name", metavar="NAME")
     receipt = word("receipt", schema_commands.get_receipt, group)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from datafold_sdk.errors import ConfigurationError
+from datafold_sdk.pinning import next_cursor
 from datafold_sdk.refusals import JSONObject
 
 from .commands import OK, REFUSED, Run, read_json
@@ -18,7 +20,7 @@ def list_schemas(run: Run) -> int:
     """List the schemas that this client may see."""
     with run.client(signed=False) as client:
         answer = client.schemas.list(limit=run.options.limit, cursor=run.options.cursor)
-    run.output.result(answer, table(_rows(answer), _COLUMNS, empty="There are no schemas yet."))
+    _show_page(run, answer, _COLUMNS, empty="There are no schemas yet.")
     return OK
 
 
@@ -84,9 +86,9 @@ def _told(report: JSONObject) -> str:
 def list_versions(run: Run) -> int:
     """List a schema's versions."""
     with run.client(signed=False) as client:
-        answer = client.schemas.versions(run.options.name)
+        answer = client.schemas.versions(run.options.name, limit=run.options.limit, cursor=run.options.cursor)
     columns = ("number", "version", "format", "state", "fingerprint", "created_by", "created_at")
-    run.output.result(answer, table(_rows(answer), columns, empty=f"{run.options.name} has no versions."))
+    _show_page(run, answer, columns, empty=f"{run.options.name} has no versions.")
     return OK
 
 
@@ -116,6 +118,12 @@ def _document(run: Run) -> dict[str, Any]:
     if not isinstance(fields, list):
         raise ConfigurationError('Expected a list of fields: [{"name": "id", "type": "uuid"}, …].')
     return {"format": run.options.format, "fields": fields}
+
+
+def _show_page(run: Run, answer: JSONObject, columns: Sequence[str], *, empty: str) -> None:
+    run.output.result(answer, table(_rows(answer), columns, empty=empty))
+    if cursor := next_cursor(answer):
+        run.output.note(f"datafold: there are more, see them with --cursor {cursor}")
 
 
 def _rows(answer: JSONObject) -> list[dict[str, Any]]:
