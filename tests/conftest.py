@@ -135,10 +135,14 @@ def django_db_keepdb() -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    from django.test import override_settings
+
     from tests.support.database import let_flush_pass
 
     with django_db_blocker.unblock():
         let_flush_pass()
+    # Hashed as in earnest, each login would take half a second of processor time; servers that are started do so.
+    override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]).enable()
 
 
 @pytest.fixture(autouse=True)

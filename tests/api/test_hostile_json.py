@@ -59,7 +59,6 @@ def test_a_clients_body(signed_client: SignedClient, method: str, path: str, bod
 @pytest.mark.parametrize(("method", "path", "body"), OPERATED.values(), ids=OPERATED)
 def test_an_operators_body(method: str, path: str, body: str, value: str, settings: Any) -> None:
     settings.DATAFOLD_ENCRYPTION_KEYS = ["b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMTI="]
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     admin = make_operator(Role.ADMIN.value)
     token = admin.tokens()["access_token"]
     answer = admin.http.generic(

@@ -17,11 +17,6 @@ def _encryption_keys(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fast_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
 def _wide_limits(settings: Any) -> None:
     """All tests come from one address; those about the limits set them themselves."""
     shared_limit.cache_clear()
