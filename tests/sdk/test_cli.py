@@ -257,6 +257,8 @@ def test_an_incompatible_schema_fails_the_check_and_says_why(command: Command, s
     ]
     sent = {"format": "jsonschema", "content": {"enum": []}, "mode": "FULL", "against": 3}
     assert server.received[0].json == sent
+    server.answer = lambda _: success(report | {"differences": [None, difference]})
+    assert "VALUE_REMOVED" in command(*check, **environ).stdout
     server.answer = lambda _: success(report | {"compatible": True, "differences": []})
     assert command(*check, "--against", "in_use", **environ).returncode == 0
 

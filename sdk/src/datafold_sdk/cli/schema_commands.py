@@ -76,6 +76,8 @@ def _told(report: JSONObject) -> str:
     lines = [f"{verdict}: {report.get('mode')}, policy {report.get('policy')}, against {versions}."]
     differences = report.get("differences")
     for difference in differences if isinstance(differences, list) else ():
+        if not isinstance(difference, dict):
+            continue
         mark = "BREAK" if difference.get("breaking") else "note "
         lines.append(f"{mark}  {difference.get('code')}: {difference.get('message')}")
         if "counterexample" in difference:
