@@ -206,6 +206,27 @@ def test_a_log_that_was_rewritten_is_found(
     assert caught.value.code == "AUDIT_LOG_REWRITTEN"
 
 
+def test_a_server_that_shows_newer_checkpoints_for_ever_is_left(
+    client: DataFoldClient, server: Server, log: Log, pin: CheckpointPin
+) -> None:
+    log.seal()
+    pin.update(client, log.keys)
+    log.seal()
+    newest = log.documents[-1]
+
+    def answer(received: Received) -> Reply:
+        if len(server.received) > 20:
+            return refusal(503, "SERVICE_UNAVAILABLE")
+        if "checkpoints" not in received.url or received.url.endswith("latest"):
+            return log.answer(received)
+        envelope = {"success": True, "data": [newest], "error": None}
+        return Reply(200, {**envelope, "meta": {"pagination": {"next_cursor": "more"}}})
+
+    server.answer = answer
+    with pytest.raises(VerificationError):
+        pin.check(client, log.keys)
+
+
 def test_a_gap_in_the_chain_is_found(log: Log) -> None:
     log.seal(4)
     first, second, third, fourth = map(Checkpoint.from_document, log.documents)

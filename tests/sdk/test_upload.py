@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from datafold_sdk import ConfigurationError, DataFoldClient, PrivateKey, create_enhanced_http_client
 
-from tests.sdk.server import Received, Reply, Server, refusal, success
+from tests.sdk.server import Answer, Received, Reply, Server, refusal, success
 
 ROWS = b'{"id": 1}\n' * 50_000
 
@@ -75,6 +75,52 @@ def test_a_name_that_is_nothing_but_packed_needs_a_media_type(
         client.schemas.validate_file("x", 2, path)
     client.schemas.validate_file("x", 2, path, media_type="application/x-ndjson")
     assert server.received[0].headers["Content-Encoding"] == "gzip"
+
+
+def changing(file: Path, to: bytes, server: Server) -> Answer:
+    """A server under whose first refusal the file changes: it is sent again, as it was signed."""
+
+    def answer(_: Received) -> Reply:
+        if len(server.received) > 1:
+            return success({})
+        file.write_bytes(to)
+        accept = 'sig1=("@method" "@target-uri" "@authority");created;tag="datafold"'
+        return refusal(401, "COMPONENT_NOT_COVERED", headers={"Accept-Signature": accept})
+
+    return answer
+
+
+def test_what_is_appended_meanwhile_is_not_sent(
+    server: Server, client: DataFoldClient, key: PrivateKey, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.ndjson"
+    log.write_bytes(ROWS)
+    server.answer = changing(log, ROWS + b"{}\n", server)
+    client.schemas.validate_file("x", 2, log)
+    assert server.received[1].body == ROWS
+    server.received[1].verify({"app-1": key})
+
+
+def test_a_file_that_is_cut_meanwhile_is_a_typed_error(
+    server: Server, client: DataFoldClient, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.ndjson"
+    log.write_bytes(ROWS)
+    server.answer = changing(log, ROWS[:-1], server)
+    with pytest.raises(ConfigurationError, match="was cut"):
+        client.schemas.validate_file("x", 2, log)
+
+
+async def test_the_async_client_tells_of_a_file_that_is_cut_too(
+    server: Server, key: PrivateKey, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.ndjson"
+    log.write_bytes(ROWS)
+    server.answer = changing(log, ROWS[:-1], server)
+    async with create_enhanced_http_client(base_url=server.url) as client:
+        client.configure_signing({"key_id": "app-1", "private_key": key.private_pem()})
+        with pytest.raises(ConfigurationError, match="was cut"):
+            await client.schemas.validate_file("x", 2, log)
 
 
 def test_a_large_file_is_never_held_in_memory(server: Server, client: DataFoldClient, tmp_path: Path) -> None:

@@ -50,9 +50,10 @@ class FileBody(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     def headers(self) -> dict[str, str]:
         """The header fields that describe the file, its RFC 9530 Content-Digest among them; reads the file."""
         digest, size = hashlib.sha256(), 0
-        for piece in self:
-            digest.update(piece)
-            size += len(piece)
+        with self._open() as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                size += len(piece)
         described = {
             "Content-Type": self.media_type,
             "Content-Length": str(size),
@@ -62,13 +63,29 @@ class FileBody(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         with self._open() as file:
-            while piece := file.read(PIECE):
+            rest = self._size
+            while rest:
+                piece = self._as_described(file.read(min(rest, PIECE)))
+                rest -= len(piece)
                 yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with self._open() as file:
-            while piece := await asyncio.to_thread(file.read, PIECE):
+            rest = self._size
+            while rest:
+                piece = self._as_described(await asyncio.to_thread(file.read, min(rest, PIECE)))
+                rest -= len(piece)
                 yield piece
+
+    @property
+    def _size(self) -> int:
+        """As it is signed: what is appended meanwhile, as to a log, is not sent."""
+        return int(self.headers["Content-Length"])
+
+    def _as_described(self, piece: bytes) -> bytes:
+        if not piece:
+            raise ConfigurationError(f"{self.path} was cut while it was being sent. Send a copy of it.")
+        return piece
 
     def _open(self) -> BinaryIO:
         try:

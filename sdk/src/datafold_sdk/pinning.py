@@ -120,12 +120,11 @@ def chain_from(client: DataFoldClient, head: Checkpoint) -> Iterator[Checkpoint]
         rows = answer.get("data")
         if not isinstance(rows, list):
             raise InvalidResponseError("The server's answer holds no list of checkpoints.")
-        for row in rows:
-            checkpoint = Checkpoint.from_document(row)
-            if checkpoint.number < head.number:
-                yield checkpoint
+        older = [each for each in map(Checkpoint.from_document, rows) if each.number < head.number]
+        yield from older
         cursor = next_cursor(answer)
-        if cursor is None or not rows:
+        # A page of what was sealed since is not to be expected, and a server could go on with such for ever.
+        if cursor is None or not older:
             return
 
 
