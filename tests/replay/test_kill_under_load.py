@@ -44,6 +44,9 @@ class Attacker:
             self.send(signed)
             for captured in random.sample(self._captured, min(3, len(self._captured))):
                 self.send(captured)
+            time.sleep(
+                0.01
+            )  # some thousand a second of all together, and not both processors for seven seconds
         for captured in self._captured:
             self.send(captured)
 
