@@ -48,6 +48,14 @@ def _item(title: str, icon: str, url_name: str, permission: str, **more: Any) ->
     }
 
 
+def _account_links(request: HttpRequest) -> list[dict[str, str]]:
+    """What an operator has to do with their own account, in the menu behind the name."""
+    user: Any = request.user  # an operator: the admin lets nobody else in
+    links = {"account_change_password": "Change password"} if user.has_usable_password() else {}
+    links |= {"mfa_index": "Second factor", "admin:accounts_user_tokens": "Tokens for your programs"}
+    return [{"title": title, "link": reverse(url_name)} for url_name, title in links.items()]
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "DataFold",
     "SITE_HEADER": "DataFold",
@@ -60,6 +68,7 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "6px",
     "STYLES": [_styles],
     "SCRIPTS": [_nonce_script],
+    "ACCOUNT": {"navigation": _account_links},
     "COMMAND": {"search_models": False, "search_callback": "project.search.find", "show_history": False},
     "COLORS": {
         "primary": {

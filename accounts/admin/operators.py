@@ -20,6 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin.account_acts import account_state, act_view
+from accounts.admin.own_tokens import own_tokens_view
 from accounts.audit import Actor
 from accounts.authentication.second_factor import STRONG
 from accounts.models import User
@@ -190,7 +191,12 @@ class OperatorAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[misc,type-ar
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(lambda request, user_pk, act: act_view(self, request, user_pk, act))
-        return [path("<int:user_pk>/act/<slug:act>/", act, name="accounts_user_act"), *super().get_urls()]
+        tokens = self.admin_site.admin_view(lambda request: own_tokens_view(self.admin_site, request))
+        return [
+            path("tokens/", tokens, name="accounts_user_tokens"),
+            path("<int:user_pk>/act/<slug:act>/", act, name="accounts_user_act"),
+            *super().get_urls(),
+        ]
 
     def panels(self, request: HttpRequest, obj: User) -> dict[str, Any]:
         return {

@@ -28,8 +28,9 @@ def refuse_without(username: str) -> None:
     if not opened.exists():
         raise SingleSignOnRequired(
             f"This server takes operators by single sign-on only ({settings.DATAFOLD_OIDC_NAME}): sign in with the "
-            "browser at /account/login/. Is the provider down? Whoever runs the server opens an account for some "
-            "minutes: manage.py allow_password_login."
+            "browser at /account/login/. Programs get tokens in the admin: your name, Tokens for your programs. "
+            "Is the provider down? Whoever runs the server opens an account for some minutes: manage.py "
+            "allow_password_login."
         )
 
 

@@ -283,7 +283,7 @@ CATALOGUE: dict[str, Entry] = {
     "SINGLE_SIGN_ON_REQUIRED": Entry(
         403,
         "The server takes operators by single sign-on only; no password, code or passkey of its own counts.",
-        "Sign in with the browser at /account/login/. Provider down: manage.py allow_password_login.",
+        "Sign in with the browser at /account/login/; programs: tokens from the admin. Provider down: manage.py allow_password_login.",
     ),
     "TOKEN_INVALID": Entry(
         401,

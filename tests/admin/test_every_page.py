@@ -32,7 +32,7 @@ READING = re.compile(
     r"search|index|autocomplete|jsi18n|view_on_site|app_list|catch_all|.*_(export|changelist|history|diff|report|queue)"
     r"|password_change(_done)?|.*_shortcut"
 )
-SESSION = {"login", "logout"}
+SESSION = {"login", "logout", "accounts_user_tokens"}  # whose POST is a login
 ABSENT = {"job_id": uuid.uuid4(), "content_type_id": 1, "url": "no-such-page"}
 EVERY_FIELD: dict[str, Any] = {
     "confirmed": "yes",
