@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import complaints_of, login
+from tests.support.browser import assert_shown, complaints_of, login
 from tests.support.signing import Signer
 from tests.support.wire import Caller
 
@@ -56,12 +56,14 @@ def register(server: DataFoldServer, client_id: str) -> None:
 
 
 def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldServer) -> None:
+    from playwright.sync_api import expect
+
     register(server, "browser-orders")
     login(page, server.base_url, "browser-mara", PASSWORD)
     page.get_by_role("link", name="Approval queue").first.click()
     card = page.locator("section", has=page.get_by_role("link", name="browser-orders", exact=True))
     card.get_by_role("link", name="Approve…").click()
-    assert "becomes active at once" in page.inner_text("#content")
+    assert_shown(page, "becomes active at once")
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_text("1 key approved").wait_for()
     page.locator("#nav-sidebar-apps").get_by_role("link", name="Keys").click()
@@ -70,11 +72,11 @@ def test_a_newcomer_approves_rotates_and_revokes(page: Page, server: DataFoldSer
     page.get_by_role("button", name="Ask to rotate", exact=True).click()
     page.get_by_text("asked to rotate by").wait_for()
     page.get_by_role("link", name="Revoke…").click()
-    assert "This is final" in page.inner_text("#content")
+    assert_shown(page, "This is final")
     page.get_by_label("Reason (RFC 5280)").select_option("superseded")
     page.get_by_role("button", name="Revoke for good").click()
     page.get_by_text("1 key revoked").wait_for()
-    assert page.get_by_role("link", name="Suspend…").count() == 0
+    expect(page.get_by_role("link", name="Suspend…")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 420)])
@@ -112,6 +114,8 @@ def test_pages_fit_the_screen_and_nothing_is_blocked(
 def test_a_version_with_its_proof_and_two_side_by_side_fit_a_phone(
     browser: Browser, server: DataFoldServer, take_screenshot: Callable[..., Any]
 ) -> None:
+    from playwright.sync_api import expect
+
     author, caller = Signer("browser-author"), Caller(server.base_url)
     caller.register(author)
     server.manage("shell", "--no-imports", "-c", APPROVE)
@@ -126,12 +130,12 @@ def test_a_version_with_its_proof_and_two_side_by_side_fit_a_phone(
     page.goto(f"{server.base_url}/admin/schemas/schema/?q=browser-orders")
     page.get_by_role("link", name="browser-orders").first.click()
     page.get_by_role("link", name="Compare the two newest").click()
-    assert page.get_by_text("FIELD_REMOVED").is_visible()
+    expect(page.get_by_text("FIELD_REMOVED")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     take_screenshot(page, "admin-schema-diff-phone")
     page.go_back()
     page.get_by_role("link", name="v1").first.click()
-    assert page.get_by_text("The receipt verifies").is_visible()
+    expect(page.get_by_text("The receipt verifies")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     take_screenshot(page, "admin-schema-version-phone")
     context.close()

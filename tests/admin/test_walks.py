@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support.browser import complaints_of
+from tests.support.browser import assert_shown, complaints_of
 from tests.support.signing import Signer
 from tests.support.wire import Caller, assert_granted, assert_refused
 
@@ -81,12 +81,10 @@ def open_key(page: Page, world: World, client_id: str) -> None:
     page.get_by_role("link", name=client_id).first.click()
 
 
-def text_of(page: Page) -> str:
-    return page.inner_text("#content")
-
-
 def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World, tmp_path: Path) -> None:
     """Suspend the key, let it back in, suspend the client, and in the end revoke what was stolen."""
+    from playwright.sync_api import expect
+
     author, caller = world.author, world.caller
     schema = {"name": "walk-orders", "version": "1.0.0", "fields": [{"name": "order_id", "type": "uuid"}]}
     assert_granted(caller.signed(author, "POST", "/api/v1/schemas", schema), 201)
@@ -95,9 +93,9 @@ def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World
     open_key(page, world, "walk-author")
 
     page.get_by_role("link", name="Suspend…").click()
-    assert "signatures by this key are refused" in text_of(page)
-    assert "walk-orders" in text_of(page), "who is hit: the schemas it owns"
-    assert "nothing else of it verifies" in text_of(page)
+    assert_shown(page, "signatures by this key are refused")
+    assert_shown(page, "walk-orders")  # who is hit: the schemas it owns
+    assert_shown(page, "nothing else of it verifies")
     page.get_by_label("Reason").fill("strange hours")
     page.get_by_role("button", name="Suspend", exact=True).click()
     page.get_by_text("1 key suspended").wait_for()
@@ -112,13 +110,13 @@ def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World
     page.goto(f"{world.server.base_url}/admin/accounts/client/?q=walk-author")
     page.get_by_role("link", name="walk-author").first.click()
     page.get_by_role("link", name="Suspend the client").click()
-    assert "none of the keys of walk-author is let in" in text_of(page)
+    assert_shown(page, "none of the keys of walk-author is let in")
     page.get_by_label("Reason").fill("the laptop is gone")
     page.get_by_role("button", name="Suspend walk-author").click()
     page.get_by_text("walk-author is suspended now").wait_for()
     assert_refused(caller.signed(author, "GET", "/api/v1/auth/me"), 403, "CLIENT_SUSPENDED")
     page.get_by_role("link", name="Reactivate the client").click()
-    assert "the laptop is gone" in text_of(page)
+    assert_shown(page, "the laptop is gone")
     page.get_by_label("Reason").fill("a new laptop")
     page.get_by_role("button", name="Reactivate walk-author").click()
     page.get_by_text("walk-author is active now").wait_for()
@@ -135,14 +133,12 @@ def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World
     page.get_by_role("button", name="Revoke for good").click()
     page.get_by_text("1 key revoked").wait_for()
     assert_refused(caller.signed(author, "GET", "/api/v1/auth/me"), 403, "KEY_REVOKED")
-    assert "walk-orders number 1" in text_of(page), "the key's page keeps the list of what is suspect"
+    assert_shown(page, "walk-orders number 1")  # the key's page keeps the list of what is suspect
 
     page.get_by_role("link", name="All of it").click()
-    history = text_of(page)
-    for said in ("key.suspended", "strange hours", "key.reactivated", "key.revoked", "walk-ada"):
-        assert said in history
+    assert_shown(page, "key.suspended", "strange hours", "key.reactivated", "key.revoked", "walk-ada")
     revocation = page.locator(".df-events > li", has_text="key.revoked").locator("tr", has_text="status")
-    assert [cell.inner_text() for cell in revocation.locator("td").all()] == ["active", "revoked"]
+    expect(revocation.locator("td")).to_have_text(["active", "revoked"])
 
     page.goto(f"{world.server.base_url}/admin/keys/key/?q=walk-author")
     page.get_by_role("link", name="Export").first.click()
@@ -158,20 +154,22 @@ def test_an_incident_from_suspicion_to_revocation(browser: Browser, world: World
 
 def test_two_operators_an_invitation_and_a_rotation_rolled_back(browser: Browser, world: World) -> None:
     """The second pair of eyes is on a phone."""
+    from playwright.sync_api import expect
+
     ada, milo = sit_down(browser, world, "walk-ada"), sit_down(browser, world, "walk-milo", width=400)
     open_key(ada, world, "walk-pair")
     ada.get_by_role("link", name="Approve…").click()
-    assert "becomes active when another operator agrees" in text_of(ada)
+    assert_shown(ada, "becomes active when another operator agrees")
     ada.get_by_role("button", name="Approve", exact=True).click()
     ada.get_by_text("Another operator must approve too").wait_for()
-    assert "1 of 2 approvals, walk-ada" in text_of(ada)
+    assert_shown(ada, "1 of 2 approvals, walk-ada")
     ada.get_by_role("link", name="Approve…").click()
     ada.get_by_role("button", name="Approve", exact=True).click()
     ada.get_by_text("You approved this key already").wait_for()
     open_key(milo, world, "walk-pair")
     milo.get_by_role("link", name="Approve…").click()
-    assert "becomes active at once" in text_of(milo)
-    assert "walk-ada" in text_of(milo)
+    assert_shown(milo, "becomes active at once")
+    assert_shown(milo, "walk-ada")
     assert milo.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     milo.get_by_role("button", name="Approve", exact=True).click()
     milo.get_by_text("1 key approved").wait_for()
@@ -180,25 +178,25 @@ def test_two_operators_an_invitation_and_a_rotation_rolled_back(browser: Browser
     ada.goto(f"{world.server.base_url}/admin/accounts/client/?q=walk-pair")
     ada.get_by_role("link", name="walk-pair").first.click()
     ada.get_by_role("link", name="Issue an enrolment token").click()
-    assert "one more key for walk-pair" in text_of(ada)
+    assert_shown(ada, "one more key for walk-pair")
     ada.get_by_role("button", name="Issue the token").click()
     token = ada.locator(".df-secret code").first.inner_text()
-    assert "not kept and not shown again" in text_of(ada)
+    assert_shown(ada, "not kept and not shown again")
     ada.get_by_role("link", name="Done").click()
     ada.get_by_role("link", name="#").first.click()
     assert token not in ada.content()
     invited = world.caller.register(Signer("walk-pair"), enrolment_token=token)
     assert assert_granted(invited)["data"]["status"] == "active"
     ada.reload()
-    assert ada.get_by_role("link", name="Withdraw…").count() == 0, "it is used"
+    expect(ada.get_by_role("link", name="Withdraw…"), "it is used").to_have_count(0)
 
     open_key(ada, world, "walk-retiring")
     ada.get_by_role("link", name="Roll back the rotation…").click()
-    assert "does not retire" in text_of(ada)
+    assert_shown(ada, "does not retire")
     ada.get_by_label("Reason").fill("the successor fails")
     ada.get_by_role("button", name="Roll back", exact=True).click()
     ada.get_by_text("1 key rolled back").wait_for()
-    assert ada.locator(".df-head .df-tag").first.inner_text() == "Active"
+    expect(ada.locator(".df-head .df-tag").first).to_have_text("Active")
 
     ada.goto(f"{world.server.base_url}/admin/accounts/user/?q=walk-zoe")
     ada.get_by_role("link", name="walk-zoe").first.click()
@@ -208,9 +206,9 @@ def test_two_operators_an_invitation_and_a_rotation_rolled_back(browser: Browser
     ada.get_by_text("was changed successfully").wait_for()
     ada.get_by_role("link", name="walk-zoe").first.click()
     ada.get_by_role("link", name="Reset the second factor…").click()
-    assert "every session and token of it ends at once" in text_of(ada)
+    assert_shown(ada, "every session and token of it ends at once")
     ada.get_by_role("link", name="Cancel").click()
     ada.locator("#main").get_by_role("link", name="History").click()
-    assert "she moved to audit" in text_of(ada)
-    assert "auditor" in text_of(ada)
+    assert_shown(ada, "she moved to audit")
+    assert_shown(ada, "auditor")
     ada.context.close()

@@ -67,12 +67,14 @@ def confirm_password(page: Page, password: str) -> None:
 def test_a_newcomer_sets_up_an_app_and_gets_in(
     page: Page, server: DataFoldServer, base_url: str, problems: list[str], take_screenshot: Screenshot
 ) -> None:
+    from playwright.sync_api import expect
+
     password = new_operator(server, "newcomer")
     page.goto(f"{base_url}/account/login/")
     take_screenshot(page, "login")
     sign_in(page, base_url, "newcomer", password)
     page.wait_for_url("**/account/2fa/")
-    assert page.get_by_text("Set one up to go on").is_visible()
+    expect(page.get_by_text("Set one up to go on")).to_be_visible()
     take_screenshot(page, "second-factor")
     page.get_by_role("link", name="Activate").click()
     confirm_password(page, password)
@@ -90,8 +92,8 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
     page.goto(f"{base_url}/account/logout/")
     page.locator("main").get_by_role("button", name="Sign Out").click()
     sign_in(page, base_url, "newcomer", password)
-    assert page.get_by_text("or one of your recovery codes").is_visible()
-    assert page.get_by_role("button", name="Use a passkey").count() == 0
+    expect(page.get_by_text("or one of your recovery codes")).to_be_visible()
+    expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
     take_screenshot(page, "second-factor-code")
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign In").click()
@@ -101,7 +103,7 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
     sign_in(page, base_url, "newcomer", password)
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign In").click()
-    assert page.get_by_text("Incorrect code").is_visible(), "a recovery code is good once"
+    expect(page.get_by_text("Incorrect code"), "a recovery code is good once").to_be_visible()
     page.get_by_label("Code").fill(totp(secret, 1))
     page.get_by_role("button", name="Sign In").click()
     page.wait_for_url(f"{base_url}/admin/")
@@ -111,6 +113,8 @@ def test_a_newcomer_sets_up_an_app_and_gets_in(
 def test_a_passkey_is_added_and_signs_in_alone(
     page: Page, server: DataFoldServer, base_url: str, problems: list[str], take_screenshot: Screenshot
 ) -> None:
+    from playwright.sync_api import expect
+
     password = new_operator(server, "keyholder")
     add_virtual_authenticator(page)
     sign_in(page, base_url, "keyholder", password)
@@ -121,7 +125,7 @@ def test_a_passkey_is_added_and_signs_in_alone(
     page.get_by_role("button", name="Add").click()
     page.wait_for_url("**/recovery-codes/")
     page.goto(f"{base_url}/account/2fa/webauthn/")
-    assert page.get_by_text("Laptop").is_visible()
+    expect(page.get_by_text("Laptop")).to_be_visible()
     take_screenshot(page, "passkeys")
     page.goto(f"{base_url}/account/logout/")
     page.locator("main").get_by_role("button", name="Sign Out").click()

@@ -21,8 +21,9 @@ def chromium_path() -> str | None:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         # The sandbox needs rights that root in a container does not have; only our own pages are opened.
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
@@ -37,6 +38,14 @@ def login(page: Page, base_url: str, username: str, password: str) -> None:
     page.locator("input[name=password]").fill(password)
     page.locator("input[name=password]").press("Enter")
     page.wait_for_url(f"{base_url}/admin/")
+
+
+def assert_shown(page: Page, *texts: str) -> None:
+    """The page's content holds these, or will once it has come: a click does not wait for the whole next page."""
+    from playwright.sync_api import expect
+
+    for text in texts:
+        expect(page.locator("#content").first).to_contain_text(text, use_inner_text=True)
 
 
 def complaints_of(page: Page) -> list[str]:
