@@ -90,7 +90,7 @@ def flush() -> None:
 
 
 def forget() -> None:
-    """Drop what waits, unwritten."""
+    """Drop what waits, unwritten, and how many came from each address."""
     _buffer().clear()
 
 
@@ -149,6 +149,8 @@ class RefusalBuffer:
 
     def clear(self) -> None:
         self._take()
+        with self._lock:
+            self._seen.clear()
 
     def _take(self) -> tuple[list[Refusal], Counter[tuple[datetime, str]]]:
         with self._lock:

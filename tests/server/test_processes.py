@@ -55,20 +55,27 @@ def held(server: DataFoldServer) -> list[int]:
     ]
 
 
-# --- Sharing ------------------------------------------------------------------------------------------------------
-
-
-def test_kept_alive_connections_spread_over_the_workers(server: DataFoldServer) -> None:
-    wait_for(lambda: len(workers(server)) == 3)
-    connections = [RawConnection(server.port) for _ in range(30)]
+def shares_of(server: DataFoldServer, count: int) -> list[int]:
+    """Open so many connections, use each once, and see how many each worker holds."""
+    connections = [RawConnection(server.port) for _ in range(count)]
     for connection in connections:
         connection.send(LIVE)
         assert connection.read_answer().status == 200
     shares = held(server)
-    assert sum(shares) == 30
-    assert min(shares) >= 6
     for connection in connections:
         connection.close()
+    wait_for(lambda: not any(held(server)))
+    return shares
+
+
+# --- Sharing ------------------------------------------------------------------------------------------------------
+
+
+def test_kept_alive_connections_spread_over_the_workers(server: DataFoldServer) -> None:
+    wait_for(lambda: shares_of(server, 3) == [1, 1, 1])  # all have started
+    shares = shares_of(server, 30)
+    assert sum(shares) == 30
+    assert min(shares) >= 6
 
 
 # --- Stopping -----------------------------------------------------------------------------------------------------

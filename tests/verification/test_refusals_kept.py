@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,13 +19,6 @@ from tests.verification.wire import me as call
 from tests.verification.wire import send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _empty_buffer() -> Iterator[None]:
-    refusals._buffer.cache_clear()
-    yield
-    refusals.forget()
 
 
 def me(signer: Signer, **signing: Any) -> SignedRequest:
