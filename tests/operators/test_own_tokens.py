@@ -11,6 +11,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
+from accounts import operators
+from accounts.audit import Actor
 from accounts.models import AuditEvent, User
 from tests.operators.support import API, Operator, actions
 from tests.support.client import WireClient
@@ -55,13 +57,26 @@ def test_the_pair_is_shown_once_and_works(operator: MakeOperator, role: str) -> 
     assert (login.actor_label, (login.after or {})["to"]) == (user.username, "token")
 
 
-def test_they_outlive_the_session_and_end_with_the_account(operator: MakeOperator) -> None:
+def end_by_a_new_password(user: User) -> None:
+    operators.set_password(
+        user, actor=Actor.system("tests"), password="another long enough phrase", reason="t"
+    )
+
+
+def end_by_deactivation(user: User) -> None:
+    operators.deactivate_operator(user, actor=Actor.system("tests"), reason="t")
+
+
+@pytest.mark.parametrize("end", [end_by_a_new_password, end_by_deactivation])
+def test_they_outlive_the_session_and_end_with_the_account(
+    operator: MakeOperator, end: Callable[[User], None]
+) -> None:
     user = operator("manager").user
     browser = signed_in(user)
     access = SECRETS.findall(browser.post(PAGE).content.decode())[0]
     browser.logout()
     assert call_me(access).status_code == 200
-    User.objects.filter(pk=user.pk).update(is_active=False)
+    end(user)
     assert call_me(access).status_code == 401
 
 
